@@ -1,0 +1,190 @@
+"""What a data product promises: columns, rules and service levels, as values.
+
+Pure: no Spark, no files, no clock. Names follow the Open Data Contract Standard (ODCS) 3.x; `logical_type` is
+`logicalType` in the YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "CLASSIFICATIONS",
+    "PERSONAL_CLASSIFICATIONS",
+    "ROW_RULES",
+    "Column",
+    "Contract",
+    "Rule",
+    "RuleKind",
+    "Severity",
+    "Threshold",
+    "WriteMode",
+]
+
+Severity = Literal["error", "warning", "quarantine"]
+WriteMode = Literal["append", "overwrite"]
+RuleKind = Literal[
+    "required",
+    "not_missing",
+    "minimum",
+    "maximum",
+    "exclusive_minimum",
+    "exclusive_maximum",
+    "multiple_of",
+    "min_length",
+    "max_length",
+    "pattern",
+    "valid_values",
+    "unique",
+    "row_count",
+    "freshness",
+    "not_run",
+]
+ROW_RULES: frozenset[str] = frozenset(
+    {
+        "required",
+        "not_missing",
+        "minimum",
+        "maximum",
+        "exclusive_minimum",
+        "exclusive_maximum",
+        "multiple_of",
+        "min_length",
+        "max_length",
+        "pattern",
+        "valid_values",
+    }
+)
+"""Kinds that hold or break for one row alone; the others speak of the whole batch or table."""
+
+CLASSIFICATIONS = ("public", "internal", "personal", "special")
+PERSONAL_CLASSIFICATIONS = ("personal", "special")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One property of the contract's table."""
+
+    name: str
+    logical_type: str
+    spark_type: str
+    """Spark DDL type that the table stores, for example `bigint` or `decimal(18,2)`."""
+    required: bool = False
+    unique: bool = False
+    primary_key_position: int | None = None
+    """From 1 where the column belongs to the primary key."""
+    classification: str | None = None
+    """One of CLASSIFICATIONS; `personal?` and `special?` are suggestions that nobody has decided."""
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
+    """What `mesh import` inferred and nobody has confirmed: type, required, unique, primaryKey, minimum, maximum."""
+
+    @property
+    def personal(self) -> bool:
+        """True where its values may reach no statistics, profile, report, error or log; also while undecided."""
+        return (self.classification or "").rstrip("?") in PERSONAL_CLASSIFICATIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """How many rows may break a rule: `operator` is the ODCS word, for example `mustBeLessThan`."""
+
+    operator: Literal[
+        "mustBe",
+        "mustNotBe",
+        "mustBeGreaterThan",
+        "mustBeGreaterOrEqualTo",
+        "mustBeLessThan",
+        "mustBeLessOrEqualTo",
+        "mustBeBetween",
+        "mustNotBeBetween",
+    ]
+    value: float | tuple[float, float]
+    unit: Literal["rows", "percent"] = "rows"
+
+    def holds(self, found: float) -> bool:
+        """Whether a count of rows, or a percentage of them, keeps the threshold."""
+        if isinstance(self.value, tuple):
+            inside = self.value[0] <= found <= self.value[1]
+            return inside if self.operator == "mustBeBetween" else not inside
+        return {
+            "mustBe": found == self.value,
+            "mustNotBe": found != self.value,
+            "mustBeGreaterThan": found > self.value,
+            "mustBeGreaterOrEqualTo": found >= self.value,
+            "mustBeLessThan": found < self.value,
+            "mustBeLessOrEqualTo": found <= self.value,
+        }[self.operator]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One declared rule. `argument` by kind:
+
+    minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of   number, or ISO text for dates
+    min_length, max_length   int          pattern   regular expression, searched in the value (Spark's rlike)
+    valid_values   tuple of values        not_missing   tuple of values that count as missing beside null
+    unique   tuple of columns             freshness   seconds (int)          not_run   the reason (str)
+    required, row_count   None
+
+    A null keeps every row rule but `required` and `not_missing`, and is never a duplicate.
+    """
+
+    id: str
+    """Stable within the contract, for example `tx_amount.minimum`."""
+    kind: RuleKind
+    column: str | None = None
+    argument: Any = None
+    severity: Severity = "error"
+    threshold: Threshold | None = None
+    """None: no row may break it. For row_count: of the number of rows."""
+    text: str = ""
+    """As a person says it, for example `tx_amount >= 0`."""
+
+    @property
+    def filters(self) -> bool:
+        """True where a single row that breaks the rule is refused or quarantined."""
+        return self.kind in ROW_RULES and self.threshold is None and self.severity != "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """One table of a data product, as promised."""
+
+    id: str
+    """The product's name, `domain.product`."""
+    version: str
+    status: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    write_mode: WriteMode = "overwrite"
+    event_time: str | None = None
+    """The column that says when a row happened (customProperty `eventTime`)."""
+    service_levels: tuple[Mapping[str, Any], ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The ODCS document as it was read."""
+    path: Path | None = None
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        keyed = [column for column in self.columns if column.primary_key_position is not None]
+        return tuple(column.name for column in sorted(keyed, key=lambda c: c.primary_key_position or 0))
+
+    @property
+    def personal_columns(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.personal)
+
+    @property
+    def shown_key(self) -> tuple[str, ...]:
+        """Key columns whose values may be named in a message: the primary key, where nothing in it is personal."""
+        personal = set(self.personal_columns)
+        return () if personal & set(self.primary_key) else self.primary_key

@@ -1,0 +1,193 @@
+"""What a workspace declares, as frozen values: domains, products, sources, models.
+
+Pure values and their small grammars (names, durations). `workspace.py` reads the files and makes these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from mesh_catalog.contracts.contract import Contract
+
+__all__ = [
+    "DomainSpec",
+    "FeatureRef",
+    "GateSpec",
+    "ModelSpec",
+    "MonitorSpec",
+    "ProductSpec",
+    "RetrainSpec",
+    "SourceSpec",
+    "SplitSpec",
+    "is_name",
+    "parse_duration",
+    "split_name",
+]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_DURATION = re.compile(r"(\d{1,6})\s*(min|h|d|w)")
+_UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a domain, a product, a column of SQL: lower-case letters, digits and `_`."""
+    return _NAME.fullmatch(text) is not None
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """`payments.transactions` as ("payments", "transactions").
+
+    Raises:
+        ValueError: It is not of the form `domain.product`.
+    """
+    domain, dot, product = text.partition(".")
+    if not (dot and is_name(domain) and is_name(product)):
+        raise ValueError(
+            f"'{text[:80]}' is not a product's name. Write domain.product in lower-case letters, digits and _."
+        )
+    return domain, product
+
+
+def parse_duration(text: str) -> timedelta:
+    """`30min`, `12h`, `7d` or `4w`.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text[:40]}' is not a length of time. Write for example 30min, 12h, 7d or 4w.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainSpec:
+    """domains/<name>/domain.yaml."""
+
+    name: str
+    owner: str | None
+    on_call: str | None = None
+    description: str | None = None
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSpec:
+    """source.yaml: the files from outside that a product is built from."""
+
+    path: str
+    """Glob of files, inside the workspace or as a URI."""
+    format: Literal["csv", "json", "parquet"]
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of Spark's reader; a closed set for each format."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Spark type of each column in the file; empty for Parquet, which knows its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductSpec:
+    """A folder that is a data product."""
+
+    name: str
+    domain: DomainSpec
+    folder: Path
+    contract: Contract
+    build: Path | None
+    """build.sql or build.py; None for datasets that the framework writes itself (training frames, predictions)."""
+    source: SourceSpec | None = None
+
+    @property
+    def owner(self) -> str | None:
+        return self.domain.owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureRef:
+    """`domain.product` (all its columns but keys and event time) or `domain.product.column`."""
+
+    product: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSpec:
+    """Split by event time: train | gap | test, the test window newest."""
+
+    test: timedelta
+    gap: timedelta = timedelta(0)
+    train: timedelta | None = None
+    """Length of the training window; everything before the gap where None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSpec:
+    """What a challenger must show before it is promoted."""
+
+    beats_champion: float = 0.95
+    """Least share of paired bootstrap samples in which the challenger is better than the champion, 0..1."""
+    at_least: Mapping[str, float] = field(default_factory=dict)
+    """Least value of each named metric on the test window."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorSpec:
+    window: timedelta = timedelta(days=1)
+    """The current window: the newest batches of predictions, this far back in event time."""
+    drift_share: float = 0.5
+    """Share of drifted columns from which the window counts as drifted; Evidently's default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainSpec:
+    needed: int = 1
+    """Debounce: so many of the newest `of` windows must have drifted."""
+    of: int = 1
+    cooldown: timedelta = timedelta(0)
+    """Least event time between two trainings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A folder that is a model: model.yaml."""
+
+    name: str
+    domain: DomainSpec
+    folder: Path
+    goal: str
+    decides: str | None
+    kind: Literal["binary"]
+    target_product: str
+    target: str
+    features: tuple[FeatureRef, ...]
+    entity: tuple[str, ...]
+    """Columns that join feature products to the target's rows; empty where all features are its own columns."""
+    event_time: str
+    split: SplitSpec
+    algorithm: Literal["xgboost", "logistic_regression"]
+    parameters: Mapping[str, Any]
+    metric: Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
+    seed: int = 0
+    gate: GateSpec = GateSpec()
+    monitor: MonitorSpec = MonitorSpec()
+    retrain: RetrainSpec = RetrainSpec()
+    path: Path
+
+    @property
+    def training_name(self) -> str:
+        """The dataset of training frames, `<domain>.<model>__training`."""
+        return f"{self.name}__training"
+
+    @property
+    def predictions_name(self) -> str:
+        """The data product of predictions, `<domain>.<model>__predictions`."""
+        return f"{self.name}__predictions"
+
+    @property
+    def input_products(self) -> tuple[str, ...]:
+        """Every product the model reads, the target's first."""
+        return tuple(dict.fromkeys([self.target_product, *(feature.product for feature in self.features)]))

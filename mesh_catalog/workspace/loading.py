@@ -1,0 +1,220 @@
+"""domains/ as values: every folder read, and the references between them checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mesh_catalog.contracts.odcs import read_contract
+from mesh_catalog.documents import Document, read_document
+from mesh_catalog.errors import DocumentError, NotFoundError, listed, nearest
+from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec, is_name
+from mesh_catalog.workspace.model_file import read_model_file
+from mesh_catalog.workspace.order import check_reads, publish_order
+from mesh_catalog.workspace.paths import is_inside, require_inside
+from mesh_catalog.workspace.references import check_model
+from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.source_file import read_source_file
+
+__all__ = ["Workspace", "check_workspace", "load_workspace"]
+
+_PRODUCT_FILES = ("contract.yaml", "build.sql", "build.py", "source.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """What a workspace's domains/ declares."""
+
+    root: Path
+    domains: dict[str, DomainSpec] = field(default_factory=dict)
+    products: dict[str, ProductSpec] = field(default_factory=dict)
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+
+    def product(self, name: str) -> ProductSpec:
+        """A product by its name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = self.products.get(name)
+        if found is None:
+            raise NotFoundError(f"there is no product '{name[:80]}'.{nearest(name, self.products)}")
+        return found
+
+    def model(self, name: str) -> ModelSpec:
+        """A model by its name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = self.models.get(name)
+        if found is None:
+            raise NotFoundError(f"there is no model '{name[:80]}'.{nearest(name, self.models)}")
+        return found
+
+    @property
+    def model_datasets(self) -> frozenset[str]:
+        """Names of the datasets that models write; products may read them."""
+        models = self.models.values()
+        return frozenset(name for model in models for name in (model.training_name, model.predictions_name))
+
+
+def load_workspace(root: Path) -> Workspace:
+    """Read a workspace.
+
+    Raises:
+        DocumentError: The first thing that is wrong, by file; `check_workspace` has all of them. What a transform reads
+            is looked into later, by `product_reads` and `publish_order`.
+    """
+    loader = _Loader(root)
+    workspace = loader.load()
+    if loader.errors:
+        raise min(loader.errors, key=lambda error: (error.path, error.line or 0))
+    return workspace
+
+
+def check_workspace(root: Path) -> list[DocumentError]:
+    """Everything that is wrong with a workspace, by file; transforms and circles among products included."""
+    loader = _Loader(root)
+    workspace = loader.load()
+    unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions")}
+    known = {*workspace.products, *workspace.model_datasets, *unread}
+    for product in workspace.products.values():
+        with loader.kept():
+            check_reads(product, known)
+    if not loader.errors:
+        with loader.kept():
+            publish_order(workspace, workspace.products)
+    return sorted(loader.errors, key=lambda error: (error.path, error.line or 0))
+
+
+class _Loader:
+    """Reads folder by folder and keeps every error."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.errors: list[DocumentError] = []
+        self.broken: set[str] = set()
+        """Names whose folder is there but cannot be read: no second error says that they do not exist."""
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep a DocumentError for later."""
+        try:
+            yield
+        except DocumentError as error:
+            self.errors.append(error)
+
+    def load(self) -> Workspace:
+        workspace = Workspace(root=self.root, domains={}, products={}, models={})
+        for folder in self._folders(self.root / "domains"):
+            self._load_domain(folder, workspace)
+        for model in workspace.models.values():
+            with self.kept():
+                check_model(model, workspace.products, self.broken)
+        return workspace
+
+    def _folders(self, parent: Path) -> list[Path]:
+        """Folders by name; hidden ones and Python's caches are no domains."""
+        try:
+            found = sorted(child for child in parent.iterdir() if child.is_dir() and child.name[0] not in "._")
+        except OSError as error:
+            self.errors.append(DocumentError(f"cannot be read: {error.strerror}.", path=parent))
+            return []
+        return found
+
+    def _load_domain(self, folder: Path, workspace: Workspace) -> None:
+        domain = None
+        with self.kept():
+            domain = self._domain(folder)
+            workspace.domains[domain.name] = domain
+        inside = is_inside(folder, self.root)
+        for inner in self._folders(folder) if inside else []:
+            name = f"{folder.name}.{inner.name}"
+            self.broken.add(name)
+            if domain is None:
+                continue
+            with self.kept():
+                found = self._product_or_model(inner, domain)
+                self.broken.discard(name)
+                if isinstance(found, ProductSpec):
+                    workspace.products[name] = found
+                elif isinstance(found, ModelSpec):
+                    workspace.models[name] = found
+
+    def _domain(self, folder: Path) -> DomainSpec:
+        require_inside(folder, self.root)
+        _require_name(folder, "domain")
+        path = require_inside(folder / "domain.yaml", self.root)
+        if not path.exists():
+            raise DocumentError("is missing. Write name and owner of the domain into it.", path=path)
+        section = Section(read_document(path), ("name", "owner", "onCall", "description"))
+        if (name := section.text("name")) != folder.name:
+            raise section.error(f"name is '{name[:80]}', but the folder is '{folder.name}'. Make them agree.", "name")
+        return DomainSpec(
+            name=name,
+            owner=section.optional_text("owner"),
+            on_call=section.optional_text("onCall"),
+            description=section.optional_text("description"),
+            path=path,
+        )
+
+    def _product_or_model(self, folder: Path, domain: DomainSpec) -> ProductSpec | ModelSpec | None:
+        require_inside(folder, self.root)
+        there = {name for name in (*_PRODUCT_FILES, "model.yaml") if (folder / name).exists()}
+        if not there:
+            return None
+        _require_name(folder, "product")
+        for name in sorted(there):
+            require_inside(folder / name, self.root)
+        if "model.yaml" in there:
+            if others := there - {"model.yaml"}:
+                raise DocumentError(
+                    f"the folder holds model.yaml and {listed(sorted(others))}. A model has a folder of its own.",
+                    path=folder / "model.yaml",
+                )
+            return read_model_file(folder / "model.yaml", domain)
+        return self._product(folder, domain, there)
+
+    def _product(self, folder: Path, domain: DomainSpec, there: set[str]) -> ProductSpec:
+        path = folder / "contract.yaml"
+        if path.name not in there:
+            raise DocumentError(f"is missing beside {listed(sorted(there))}. Write the product's contract.", path=path)
+        if {"build.sql", "build.py"} <= there:
+            raise DocumentError("stands beside build.py. Keep one of the two.", path=folder / "build.sql")
+        document = read_document(path)
+        contract = read_contract(document)
+        _check_contract_name(document, f"{domain.name}.{folder.name}")
+        build = next((folder / name for name in ("build.sql", "build.py") if name in there), None)
+        source = read_source_file(folder / "source.yaml", self.root) if "source.yaml" in there else None
+        if build is None and source is None:
+            raise DocumentError(
+                "has no build.sql, build.py or source.yaml beside it: nothing can be published. Add one.", path=path
+            )
+        return ProductSpec(
+            name=contract.id, domain=domain, folder=folder, contract=contract, build=build, source=source
+        )
+
+
+def _require_name(folder: Path, what: str) -> None:
+    if not is_name(folder.name) or "__" in folder.name:
+        raise DocumentError(
+            f"'{folder.name[:40]}' cannot name a {what}. Use lower-case letters, digits and single _, a letter first.",
+            path=folder,
+        )
+
+
+def _check_contract_name(document: Document, name: str) -> None:
+    found = document.data["id"]
+    if found != name:
+        raise document.error(f"id is '{found[:80]}', but the folder says '{name}'. Write id: {name}.", "id")
+    table = document.data["schema"][0]["name"]
+    if table != name.partition(".")[2]:
+        raise document.error(
+            f"schema: the table is called '{table[:80]}'. A product has one table, its own: {name.partition('.')[2]}.",
+            "schema",
+            0,
+            "name",
+        )

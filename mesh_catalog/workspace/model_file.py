@@ -1,0 +1,185 @@
+"""model.yaml: a goal, a target, features, and how the model is split, trained, gated, watched and retrained."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from mesh_catalog.documents import read_document
+from mesh_catalog.specs import (
+    DomainSpec,
+    FeatureRef,
+    GateSpec,
+    ModelSpec,
+    MonitorSpec,
+    RetrainSpec,
+    SplitSpec,
+    split_name,
+)
+from mesh_catalog.workspace.section import Section
+
+__all__ = ["read_model_file"]
+
+_Algorithm = Literal["xgboost", "logistic_regression"]
+_Metric = Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
+_KEYS: Final = (
+    "model",
+    "goal",
+    "decides",
+    "kind",
+    "target",
+    "features",
+    "entity",
+    "event_time",
+    "split",
+    "algorithm",
+    "metric",
+    "gate",
+    "monitor",
+    "retrain",
+    "seed",
+)
+_DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
+_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
+    """Read a model.yaml.
+
+    Raises:
+        DocumentError: An unknown key or one that is not supported yet, a missing one, or a value that is not allowed.
+    """
+    section = Section(read_document(path), _KEYS, later=("tune", "costs"))
+    name = f"{domain.name}.{path.parent.name}"
+    if (written := section.text("model")) != name:
+        raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
+    section.choice("kind", ("binary",))
+    product, target = _target(section)
+    algorithm, parameters = _algorithm(section)
+    return ModelSpec(
+        name=name,
+        domain=domain,
+        folder=path.parent,
+        goal=section.text("goal"),
+        decides=section.optional_text("decides"),
+        kind="binary",
+        target_product=product,
+        target=target,
+        features=_features(section),
+        entity=section.names("entity"),
+        event_time=section.text("event_time"),
+        split=_split(section),
+        algorithm=algorithm,  # type: ignore[arg-type]
+        parameters=parameters,
+        metric=section.choice("metric", get_args(_Metric)),  # type: ignore[arg-type]
+        seed=_whole(section, "seed"),
+        gate=_gate(section),
+        monitor=_monitor(section),
+        retrain=_retrain(section),
+        path=path,
+    )
+
+
+def _target(section: Section) -> tuple[str, str]:
+    text = section.text("target")
+    product, _, column = text.rpartition(".")
+    try:
+        split_name(product)
+    except ValueError as error:
+        raise section.error(f"target '{text[:80]}' must be domain.product.column.", "target") from error
+    return product, column
+
+
+def _features(section: Section) -> tuple[FeatureRef, ...]:
+    found = []
+    for index, text in enumerate(section.names("features")):
+        parts = text.split(".")
+        try:
+            if len(parts) not in (2, 3) or not all(parts):
+                raise ValueError(text)
+            split_name(".".join(parts[:2]))
+        except ValueError as error:
+            raise section.error(
+                f"the feature '{text[:80]}' must be domain.product or domain.product.column.", "features", index
+            ) from error
+        found.append(FeatureRef(product=".".join(parts[:2]), column=parts[2] if len(parts) == 3 else None))
+    if not found:
+        raise section.error(
+            "'features' is missing. Add at least one, domain.product or domain.product.column.", "features"
+        )
+    return tuple(found)
+
+
+def _split(section: Section) -> SplitSpec:
+    split = section.section("split", ("by", "test", "gap", "train"))
+    split.choice("by", ("time",), default="time")
+    test, train = split.duration("test"), split.duration("train")
+    if not test:
+        raise split.error("split needs the length of the test window, for example test: 7d.")
+    if train is not None and not train:
+        raise split.error("train must be longer than nothing.", "train")
+    return SplitSpec(test=test, gap=split.duration("gap") or timedelta(0), train=train)
+
+
+def _algorithm(section: Section) -> tuple[str, dict[str, Any]]:
+    value = section.data.get("algorithm")
+    if isinstance(value, str):
+        return section.choice("algorithm", get_args(_Algorithm)), {}
+    if not isinstance(value, dict):
+        raise section.error(
+            "'algorithm' must be a name or a mapping, for example {name: xgboost, max_depth: 6}.", "algorithm"
+        )
+    inner = Section(section.document, tuple(value), place=("algorithm",), data=value)
+    name = inner.choice("name", get_args(_Algorithm))
+    parameters = {key: one for key, one in value.items() if key != "name"}
+    for key, one in parameters.items():
+        if not _PARAMETER.fullmatch(key) or isinstance(one, bool) or not isinstance(one, int | float):
+            raise inner.error(f"the parameter '{key[:40]}' must be a number.", key)
+    return name, parameters
+
+
+def _whole(section: Section, key: str) -> int:
+    value = section.number(key, least=0, most=2**31 - 1, default=0)
+    if value != int(value):
+        raise section.error(f"'{key}' must be a whole number.", key)
+    return int(value)
+
+
+def _gate(section: Section) -> GateSpec:
+    gate = section.section("gate", ("beats_champion", "at_least"))
+    least = gate.section("at_least", get_args(_Metric))
+    return GateSpec(
+        beats_champion=gate.number("beats_champion", least=0, most=1, default=GateSpec().beats_champion),
+        at_least={
+            name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
+        },
+    )
+
+
+def _monitor(section: Section) -> MonitorSpec:
+    monitor = section.section("monitor", ("window", "drift_share"))
+    default = MonitorSpec()
+    window = monitor.duration("window")
+    if window is not None and not window:
+        raise monitor.error("window must be longer than nothing.", "window")
+    return MonitorSpec(
+        window=window or default.window,
+        drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
+    )
+
+
+def _retrain(section: Section) -> RetrainSpec:
+    retrain = section.section("retrain", ("on", "debounce", "cooldown"), later=("budget",))
+    for index, reason in enumerate(retrain.names("on")):
+        if reason != "drift":
+            later = "is not supported yet" if reason == "performance" else "is not known"
+            raise retrain.error(f"retraining on '{reason[:40]}' {later}. Allowed: drift.", "on", index)
+    needed, of = 1, 1
+    if text := retrain.optional_text("debounce"):
+        match = _DEBOUNCE.fullmatch(text)
+        needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= needed <= of:
+            raise retrain.error(f"debounce '{text[:40]}' must read like 2 of 3.", "debounce")
+    return RetrainSpec(needed=needed, of=of, cooldown=retrain.duration("cooldown") or timedelta(0))
