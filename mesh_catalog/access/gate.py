@@ -1,0 +1,139 @@
+"""The only door to a product's rows.
+
+Whoever reads, be it an analyst, a preview, a transform, a training or a monitor, asks here first and gets a ticket:
+which version, which columns, where they lie, which of them are masked. The readers in `lake` take tickets and nothing
+else. Every request leaves an audit event, a refused one too; where the event cannot be written, nothing is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mesh_catalog.access.audit import AuditEvent, read_audit, record_event
+from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.inventory import read_personal_columns, read_product, read_version_columns
+from mesh_catalog.catalog.runs import latest_version, read_versions
+from mesh_catalog.errors import InputError, MeshError, NotFoundError, listed, nearest
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.contracts.contract import Column
+
+__all__ = ["AuditEvent", "Purpose", "Ticket", "read_audit", "request_read"]
+
+Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep"]
+_MASKING_PURPOSES = ("preview",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """Leave to read one version of one product."""
+
+    product: str
+    version: int
+    columns: tuple[str, ...] | None
+    """The columns to read, in this order. Always named by `request_read`, also where all were asked for."""
+    location: str
+    """Path or URI of the Delta table."""
+    masked: tuple[str, ...]
+    """Those of the columns whose values must not be shown."""
+    principal: str
+    purpose: Purpose
+    event_id: str
+
+
+def request_read(
+    mesh: Mesh,
+    product: str,
+    *,
+    purpose: Purpose,
+    version: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> Ticket:
+    """Ask to read a product.
+
+    Args:
+        purpose: What for. A preview gets its personal columns masked, those included that nobody has decided about.
+        version: The newest where None.
+        columns: All that the version was published with where None.
+
+    Raises:
+        NotFoundError: No such product, version or column.
+        InputError: No such purpose.
+    """
+    asked = None if columns is None else tuple(dict.fromkeys(columns))
+    try:
+        if purpose not in get_args(Purpose):
+            raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
+        read_product(mesh.catalog, product)
+        found = _resolve_version(mesh, product, version)
+        known = read_version_columns(mesh.catalog, product, found)
+        given = _resolve_columns(product, found, known, asked)
+    except MeshError as refusal:
+        record_event(
+            mesh.catalog,
+            principal=mesh.principal,
+            purpose=purpose,
+            product=product,
+            version=version,
+            columns=asked,
+            allowed=False,
+            reason=str(refusal),
+        )
+        raise
+    masked = _masked(mesh, product, known, given) if purpose in _MASKING_PURPOSES else ()
+    event_id = record_event(
+        mesh.catalog,
+        principal=mesh.principal,
+        purpose=purpose,
+        product=product,
+        version=found,
+        columns=given,
+        masked=masked,
+        allowed=True,
+    )
+    return Ticket(
+        product=product,
+        version=found,
+        columns=given,
+        location=table_location(mesh.settings, product),
+        masked=masked,
+        principal=mesh.principal,
+        purpose=purpose,
+        event_id=event_id,
+    )
+
+
+def _resolve_version(mesh: Mesh, product: str, version: int | None) -> int:
+    if version is None:
+        latest = latest_version(mesh.catalog, product)
+        if latest is None:
+            raise NotFoundError(f"{product}: has no version yet. Publish it: mesh publish {product}")
+        return latest.version
+    known = [record.version for record in read_versions(mesh.catalog, product)]
+    if version not in known:
+        newest = f" There is: {listed(f'v{one}' for one in reversed(known))}." if known else " It has none yet."
+        raise NotFoundError(f"{product}: has no version v{version}.{newest}")
+    return version
+
+
+def _resolve_columns(
+    product: str, version: int, known: Sequence[Column], asked: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    names = [column.name for column in known]
+    if asked is None:
+        return tuple(names)
+    for name in asked:
+        if name not in names:
+            raise NotFoundError(f"{product} v{version}: has no column '{name[:40]}'.{nearest(name, names)}")
+    if not asked:
+        raise InputError(f"{product}: no column is asked for. There is: {listed(names)}.")
+    return asked
+
+
+def _masked(mesh: Mesh, product: str, known: Sequence[Column], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Personal when the version was published, or since: a decision also covers rows that are already there."""
+    personal = {column.name for column in known if column.personal} | read_personal_columns(mesh.catalog, product)
+    return tuple(name for name in given if name in personal)

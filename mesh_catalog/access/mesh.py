@@ -1,0 +1,63 @@
+"""The mesh as one principal sees it: settings, workspace, catalog, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mesh_catalog.catalog.store import Catalog, open_catalog
+from mesh_catalog.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mesh_catalog.workspace import Workspace
+
+__all__ = ["Mesh", "open_mesh"]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What every use case is given."""
+
+    settings: Settings
+    workspace: Workspace
+    catalog: Catalog
+    principal: str
+    """Who reads and writes; every audit event and every run names it."""
+
+
+@contextmanager
+def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) -> Iterator[Mesh]:
+    """Open the mesh and close its catalog at the end.
+
+    Args:
+        settings: Those of the workspace around the current folder where None.
+        with_workspace: Read the workspace's documents too. Without, what only asks the catalog is faster, and looking
+            into `mesh.workspace` is an error.
+
+    Raises:
+        SettingsError: No workspace, or wrong settings.
+        DocumentError: A document of the workspace is wrong.
+        StorageError: The catalog cannot be read.
+    """
+    chosen = settings or load_settings()
+    workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
+    catalog = open_catalog(chosen.catalog_url)
+    try:
+        yield Mesh(chosen, workspace, catalog, chosen.principal)
+    finally:
+        catalog.close()
+
+
+def _load(settings: Settings) -> Workspace:
+    from mesh_catalog.workspace import load_workspace  # late: parsers and schemas come with it
+
+    return load_workspace(settings.workspace)
+
+
+class _UnreadWorkspace:
+    """Stands for documents that were not read: empty would be a lie."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"workspace.{name}: the workspace was not read; open_mesh(with_workspace=True) reads it")

@@ -1,0 +1,340 @@
+"""Registering what exists: domains and their owners, products and their contracts, models.
+
+What a workspace no longer has is marked retired, never deleted: its versions, runs and lineage stay. Registering the
+same thing again writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from mesh_catalog.catalog.canonical import digest_of
+from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
+from mesh_catalog.catalog.inventory import read_owner
+from mesh_catalog.catalog.search import Entry, drop_words, index_words
+from mesh_catalog.catalog.store import Catalog, upsert, utc_now
+from mesh_catalog.catalog.tables import contract_columns, contracts, domains, edges, models, owners, products
+from mesh_catalog.specs import split_name
+
+if TYPE_CHECKING:
+    from mesh_catalog.contracts.contract import Contract
+    from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec
+    from mesh_catalog.workspace import Workspace
+
+__all__ = ["SyncResult", "contract_digest", "read_owner", "register_model", "register_product", "sync_workspace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncResult:
+    """What a sync changed: names of products, models and domains."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    retired: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class _Changes:
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+
+    def note(self, name: str, known: bool) -> None:
+        (self.changed if known else self.added).append(name)
+
+
+def contract_digest(contract: Contract) -> str:
+    """SHA-256 over everything that a contract promises; where its file lies does not count."""
+    return digest_of({key: value for key, value in contract.__dict__.items() if key != "path"})
+
+
+def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
+    """Make the catalog know exactly the domains, products and models of a workspace.
+
+    Raises:
+        DocumentError: A transform's inputs cannot be told.
+    """
+    known = _fingerprints(catalog)
+    wanted = _wanted(workspace)
+    stale = {key for key, print_ in wanted.items() if known.get(key) != print_}
+    gone = {key for key, print_ in known.items() if key not in wanted and print_ is not None}
+    reads = {name: _reads(workspace.products[name]) for kind, name in stale if kind == "product"}
+    changes = _Changes()
+    if stale or gone:
+        with catalog.write() as connection:
+            for kind, name in sorted(stale):
+                changes.note(name, (kind, name) in known)
+                if kind == "domain":
+                    _write_domain(connection, workspace.domains[name], wanted[kind, name])
+                elif kind == "product":
+                    _write_product_spec(connection, workspace.products[name], wanted[kind, name], reads[name])
+                else:
+                    _write_model(connection, workspace.models[name], wanted[kind, name])
+            for kind, name in sorted(gone):
+                _retire(connection, kind, name)
+                changes.retired.append(name)
+    return SyncResult(added=tuple(changes.added), changed=tuple(changes.changed), retired=tuple(changes.retired))
+
+
+def register_product(catalog: Catalog, contract: Contract, *, domain: str, owner: str | None) -> None:
+    """Register a dataset that the framework writes itself, which no folder of the workspace declares."""
+    digest = contract_digest(contract)
+    fingerprint = digest_of(["dataset", domain, owner, digest])
+    query = select(products.c.name).where(
+        products.c.name == contract.id, products.c.fingerprint == fingerprint, products.c.retired_at.is_(None)
+    )
+    with catalog.read() as connection:
+        if connection.execute(query).one_or_none() is not None:
+            return
+    with catalog.write() as connection:
+        _write_owner(connection, owner)
+        upsert(connection, domains, [{"name": domain, "owner": owner, "fingerprint": ""}])
+        _write_product(
+            connection,
+            contract,
+            digest,
+            domain=domain,
+            owner=owner,
+            kind="dataset",
+            source=None,
+            fingerprint=fingerprint,
+        )
+        made_by = select(models.c.name).where(models.c.predictions_name == contract.id)
+        scorers: list[tuple[NodeKind, str]] = [("model", name) for name in connection.execute(made_by).scalars()]
+        if scorers:
+            plan_edges(connection, "product", contract.id, scorers)
+
+
+def register_model(catalog: Catalog, model: ModelSpec) -> None:
+    """Register one model and its domain, without a look at the rest of the workspace."""
+    wanted = {("domain", model.domain.name): _domain_fingerprint(model.domain)}
+    wanted["model", model.name] = _model_fingerprint(model)
+    known = _fingerprints(catalog)
+    if all(known.get(key) == fingerprint for key, fingerprint in wanted.items()):
+        return
+    with catalog.write() as connection:
+        _write_domain(connection, model.domain, wanted["domain", model.domain.name])
+        _write_model(connection, model, wanted["model", model.name])
+
+
+def _fingerprints(catalog: Catalog) -> dict[tuple[str, str], str | None]:
+    """What the catalog knows, by kind and name; None for what is retired. Datasets of the framework are left out."""
+    tables = {"domain": domains, "product": products, "model": models}
+    found: dict[tuple[str, str], str | None] = {}
+    with catalog.read() as connection:
+        for kind, table in tables.items():
+            query = select(table.c.name, table.c.fingerprint, table.c.retired_at)
+            if kind == "product":
+                query = query.where(products.c.kind == "product")
+            for name, fingerprint, retired_at in connection.execute(query):
+                found[kind, name] = None if retired_at else fingerprint
+    return found
+
+
+def _wanted(workspace: Workspace) -> dict[tuple[str, str], str]:
+    wanted = {("domain", name): _domain_fingerprint(domain) for name, domain in workspace.domains.items()}
+    wanted |= {("product", name): _product_fingerprint(product) for name, product in workspace.products.items()}
+    return wanted | {("model", name): _model_fingerprint(model) for name, model in workspace.models.items()}
+
+
+def _domain_fingerprint(domain: DomainSpec) -> str:
+    return digest_of([domain.name, domain.owner, domain.on_call, domain.description])
+
+
+def _product_fingerprint(product: ProductSpec) -> str:
+    build = hashlib.sha256(product.build.read_bytes()).hexdigest() if product.build else None
+    source = product.source.path if product.source else None
+    return digest_of(["product", product.domain.name, product.owner, contract_digest(product.contract), build, source])
+
+
+def _model_fingerprint(model: ModelSpec) -> str:
+    values = {key: value for key, value in model.__dict__.items() if key not in ("domain", "folder", "path")}
+    return digest_of([model.domain.name, model.domain.owner, values])
+
+
+def _reads(product: ProductSpec) -> list[tuple[NodeKind, str]]:
+    from mesh_catalog.workspace import product_reads  # late: the SQL parser comes with it
+
+    found: list[tuple[NodeKind, str]] = []
+    for name in product_reads(product) if product.build else ():
+        found.append(("source", product.name) if name == SOURCE else ("product", name))
+    if product.source is not None and ("source", product.name) not in found:
+        found.append(("source", product.name))
+    return found
+
+
+def _write_owner(connection: Connection, owner: str | None) -> None:
+    if owner is not None:
+        upsert(connection, owners, [{"name": owner}])
+
+
+def _write_domain(connection: Connection, domain: DomainSpec, fingerprint: str) -> None:
+    _write_owner(connection, domain.owner)
+    row = {
+        "name": domain.name,
+        "owner": domain.owner,
+        "on_call": domain.on_call,
+        "description": domain.description,
+        "fingerprint": fingerprint,
+        "retired_at": None,
+    }
+    upsert(connection, domains, [row], change=[key for key in row if key != "name"])
+
+
+def _write_product_spec(
+    connection: Connection, product: ProductSpec, fingerprint: str, reads: Sequence[tuple[NodeKind, str]]
+) -> None:
+    _write_owner(connection, product.owner)
+    _write_product(
+        connection,
+        product.contract,
+        contract_digest(product.contract),
+        domain=product.domain.name,
+        owner=product.owner,
+        kind="product",
+        source=product.source.path if product.source else None,
+        fingerprint=fingerprint,
+    )
+    plan_edges(connection, "product", product.name, reads)
+
+
+def _write_product(
+    connection: Connection,
+    contract: Contract,
+    digest: str,
+    *,
+    domain: str,
+    owner: str | None,
+    kind: str,
+    source: str | None,
+    fingerprint: str,
+) -> None:
+    row = {
+        "name": contract.id,
+        "domain": domain,
+        "owner": owner,
+        "kind": kind,
+        "description": contract.description,
+        "status": contract.status,
+        "tags": contract.tags,
+        "write_mode": contract.write_mode,
+        "event_time": contract.event_time,
+        "source": source,
+        "contract_version": contract.version,
+        "contract_digest": digest,
+        "fingerprint": fingerprint,
+        "registered_at": utc_now(),
+        "retired_at": None,
+    }
+    upsert(connection, products, [row], change=[key for key in row if key not in ("name", "registered_at")])
+    _write_contract(connection, contract, digest)
+    index_words(connection, "product", contract.id, _product_entries(contract, domain, owner))
+
+
+def _write_contract(connection: Connection, contract: Contract, digest: str) -> None:
+    key = {"product": contract.id, "digest": digest}
+    rules = [_rule_json(asdict(rule)) for rule in contract.rules]
+    row = {
+        **key,
+        "version": contract.version,
+        "rules": rules,
+        "document": contract.document,
+        "registered_at": utc_now(),
+    }
+    upsert(connection, contracts, [row])
+    columns = [
+        {
+            **key,
+            "position": position,
+            "name": column.name,
+            "logical_type": column.logical_type,
+            "spark_type": column.spark_type,
+            "required": column.required,
+            "is_unique": column.unique,
+            "primary_key_position": column.primary_key_position,
+            "classification": column.classification,
+            "description": column.description,
+            "tags": column.tags,
+        }
+        for position, column in enumerate(contract.columns)
+    ]
+    upsert(connection, contract_columns, columns)
+
+
+def _rule_json(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: rule[key] for key in ("id", "kind", "column", "severity", "text")}
+
+
+def _product_entries(contract: Contract, domain: str, owner: str | None) -> list[Entry]:
+    entries = [
+        Entry(field="name", label="name", text=split_name(contract.id)[1]),
+        Entry(field="domain", label="domain", text=domain),
+        Entry(field="owner", label=f"owner {owner}", text=owner or ""),
+        Entry(field="description", label="description", text=contract.description or ""),
+        *(Entry(field="tag", label=f"tag {tag}", text=tag) for tag in contract.tags),
+    ]
+    for column in contract.columns:
+        label = f"column {column.name}"
+        entries.append(Entry(field="column", label=label, text=column.name))
+        entries.append(Entry(field="detail", label=label, text=" ".join([column.description or "", *column.tags])))
+    return entries
+
+
+def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> None:
+    _write_owner(connection, model.domain.owner)
+    row = {
+        "name": model.name,
+        "domain": model.domain.name,
+        "owner": model.domain.owner,
+        "goal": model.goal,
+        "decides": model.decides,
+        "kind": model.kind,
+        "target": f"{model.target_product}.{model.target}",
+        "algorithm": model.algorithm,
+        "metric": model.metric,
+        "inputs": model.input_products,
+        "features": [f"{ref.product}.{ref.column}" if ref.column else ref.product for ref in model.features],
+        "training_name": model.training_name,
+        "predictions_name": model.predictions_name,
+        "fingerprint": fingerprint,
+        "registered_at": utc_now(),
+        "retired_at": None,
+    }
+    upsert(connection, models, [row], change=[key for key in row if key not in ("name", "registered_at")])
+    index_words(connection, "model", model.name, _model_entries(model))
+    trained = select(edges.c.from_name).where(
+        edges.c.to_kind == "model", edges.c.to_name == model.name, edges.c.from_kind == "model_version"
+    )
+    if connection.execute(trained.limit(1)).one_or_none() is None:
+        plan_edges(connection, "model", model.name, [("product", name) for name in model.input_products])
+    scored = select(products.c.name).where(products.c.name == model.predictions_name)
+    if connection.execute(scored).one_or_none() is not None:
+        plan_edges(connection, "product", model.predictions_name, [("model", model.name)])
+
+
+def _model_entries(model: ModelSpec) -> list[Entry]:
+    features = [part for ref in model.features for part in (ref.product, ref.column or "")]
+    return [
+        Entry(field="name", label="name", text=split_name(model.name)[1]),
+        Entry(field="domain", label="domain", text=model.domain.name),
+        Entry(field="owner", label=f"owner {model.domain.owner}", text=model.domain.owner or ""),
+        Entry(field="description", label="goal", text=f"{model.goal} {model.decides or ''}"),
+        Entry(field="column", label=f"target {model.target}", text=model.target),
+        Entry(field="detail", label="features", text=" ".join(features)),
+        Entry(field="detail", label="algorithm", text=model.algorithm),
+    ]
+
+
+def _retire(connection: Connection, kind: str, name: str) -> None:
+    table = {"domain": domains, "product": products, "model": models}[kind]
+    connection.execute(update(table).where(table.c.name == name).values(retired_at=utc_now()))
+    if kind == "domain":
+        return
+    drop_words(connection, "product" if kind == "product" else "model", name)
+    planned = edges.c.last_version.is_(None) & (edges.c.from_kind != "model_version")
+    connection.execute(delete(edges).where(edges.c.to_kind == kind, edges.c.to_name == name, planned))

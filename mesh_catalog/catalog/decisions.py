@@ -1,0 +1,188 @@
+"""Retrainings and decisions: the rows of the continuous-training loop's state machine.
+
+At most one retraining of a model is open; the database itself sees to that. Every step is written before the next
+begins, so whoever comes after a crash goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from mesh_catalog.catalog.models import require_model
+from mesh_catalog.catalog.store import Catalog, dialect_insert, upsert, utc_now
+from mesh_catalog.catalog.tables import decisions, retrainings
+from mesh_catalog.errors import ConflictError, NotFoundError
+
+__all__ = [
+    "DecisionAction",
+    "DecisionRecord",
+    "RetrainingRecord",
+    "advance_retraining",
+    "begin_retraining",
+    "finish_retraining",
+    "open_retraining",
+    "read_decisions",
+    "read_retrainings",
+    "record_decision",
+]
+
+DecisionAction = Literal["promote", "reject", "rollback", "keep"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingRecord:
+    """One pass of the loop."""
+
+    id: str
+    model: str
+    step: str
+    state: Mapping[str, Any]
+    outcome: str | None
+    """None while it is open."""
+    reasons: tuple[str, ...]
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionRecord:
+    """Why an alias was moved, or was not."""
+
+    id: str
+    model: str
+    action: DecisionAction
+    reasons: tuple[str, ...]
+    at: datetime
+    principal: str
+    from_version: int | None
+    to_version: int | None
+    evidence: Mapping[str, Any]
+
+
+def open_retraining(catalog: Catalog, model: str) -> RetrainingRecord | None:
+    """The retraining that is under way, or was cut off."""
+    query = select(retrainings).where(retrainings.c.model == model, retrainings.c.outcome.is_(None))
+    with catalog.read() as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    return _retraining(row) if row else None
+
+
+def begin_retraining(
+    catalog: Catalog, model: str, state: Mapping[str, Any], *, step: str = "decided", retraining_id: str | None = None
+) -> RetrainingRecord:
+    """Open a retraining.
+
+    Raises:
+        NotFoundError: No such model.
+        ConflictError: One is open already.
+    """
+    now = utc_now()
+    record = RetrainingRecord(
+        id=retraining_id or uuid4().hex,
+        model=model,
+        step=step,
+        state=dict(state),
+        outcome=None,
+        reasons=(),
+        started_at=now,
+        updated_at=now,
+        finished_at=None,
+    )
+    with catalog.write() as connection:
+        require_model(connection, model)
+        # on conflict do nothing: the unique index over open ones decides also between two PostgreSQL clients
+        inserted = connection.execute(_insert_if_none_is_open(connection, record))
+        if inserted.rowcount != 1:
+            raise ConflictError(f"{model}: a retraining is under way already. Go on with it: mesh retrain {model}")
+    return record
+
+
+def advance_retraining(catalog: Catalog, retraining_id: str, step: str, state: Mapping[str, Any]) -> RetrainingRecord:
+    """Write that a step is reached; returns the row as it is now.
+
+    Raises:
+        NotFoundError: No such retraining.
+        ConflictError: It is finished.
+    """
+    with catalog.write() as connection:
+        outcome = _outcome(connection, retraining_id)
+        if outcome is not None:
+            raise ConflictError(f"retraining {retraining_id}: is finished ({outcome}); somebody else went on with it.")
+        values = {"step": step, "state": dict(state), "updated_at": utc_now()}
+        connection.execute(update(retrainings).where(retrainings.c.id == retraining_id).values(values))
+        query = select(retrainings).where(retrainings.c.id == retraining_id)
+        return _retraining(connection.execute(query).mappings().one())
+
+
+def finish_retraining(catalog: Catalog, retraining_id: str, outcome: str, reasons: Sequence[str]) -> None:
+    """Close a retraining; closing it again with the same outcome changes nothing.
+
+    Raises:
+        NotFoundError: No such retraining.
+        ConflictError: It is finished with another outcome.
+    """
+    now = utc_now()
+    with catalog.write() as connection:
+        known = _outcome(connection, retraining_id)
+        if known == outcome:
+            return
+        if known is not None:
+            raise ConflictError(f"retraining {retraining_id}: is finished as {known}, not {outcome}.")
+        values = {"outcome": outcome, "reasons": list(reasons), "updated_at": now, "finished_at": now}
+        connection.execute(update(retrainings).where(retrainings.c.id == retraining_id).values(values))
+
+
+def read_retrainings(catalog: Catalog, model: str, limit: int | None = None) -> list[RetrainingRecord]:
+    """The retrainings of a model, newest first."""
+    query = (
+        select(retrainings)
+        .where(retrainings.c.model == model)
+        .order_by(retrainings.c.started_at.desc(), retrainings.c.id)
+        .limit(limit)
+    )
+    with catalog.read() as connection:
+        return [_retraining(row) for row in connection.execute(query).mappings()]
+
+
+def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
+    """Keep a decision; one whose id is known stays as it is.
+
+    Raises:
+        NotFoundError: No such model.
+    """
+    with catalog.write() as connection:
+        require_model(connection, record.model)
+        upsert(connection, decisions, [asdict(record)])
+
+
+def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> list[DecisionRecord]:
+    """The decisions on a model, newest first."""
+    query = (
+        select(decisions).where(decisions.c.model == model).order_by(decisions.c.at.desc(), decisions.c.id).limit(limit)
+    )
+    with catalog.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [DecisionRecord(**{**row, "reasons": tuple(row["reasons"])}) for row in rows]
+
+
+def _insert_if_none_is_open(connection: Connection, record: RetrainingRecord) -> Any:
+    return dialect_insert(connection, retrainings).values(asdict(record)).on_conflict_do_nothing()
+
+
+def _outcome(connection: Connection, retraining_id: str) -> str | None:
+    query = select(retrainings.c.outcome).where(retrainings.c.id == retraining_id).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"retraining {retraining_id}: does not exist.")
+    return row[0]
+
+
+def _retraining(row: RowMapping) -> RetrainingRecord:
+    return RetrainingRecord(**{**row, "reasons": tuple(row["reasons"])})

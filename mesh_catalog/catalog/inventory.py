@@ -1,0 +1,199 @@
+"""What the catalog knows of a product, a model or a domain: the reading side of `assets`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.tables import contract_columns, contracts, domains, models, products, versions
+from mesh_catalog.contracts.contract import Column
+from mesh_catalog.errors import NotFoundError, nearest
+
+__all__ = [
+    "ModelRecord",
+    "ProductRecord",
+    "RuleRecord",
+    "find_kind",
+    "read_columns",
+    "read_model",
+    "read_owner",
+    "read_personal_columns",
+    "read_product",
+    "read_rules",
+    "read_version_columns",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductRecord:
+    """A product, or a dataset that the framework writes, as registered last."""
+
+    name: str
+    domain: str
+    owner: str | None
+    on_call: str | None
+    kind: str
+    description: str | None
+    status: str
+    tags: tuple[str, ...]
+    write_mode: str
+    event_time: str | None
+    source: str | None
+    contract_version: str
+    contract_digest: str
+    registered_at: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """A model, as registered last."""
+
+    name: str
+    domain: str
+    owner: str | None
+    on_call: str | None
+    goal: str
+    decides: str | None
+    kind: str
+    target: str
+    algorithm: str
+    metric: str
+    inputs: tuple[str, ...]
+    features: tuple[str, ...]
+    training_name: str
+    predictions_name: str
+    registered_at: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleRecord:
+    """A rule of the contract that is registered now."""
+
+    id: str
+    kind: str
+    column: str | None
+    severity: str
+    text: str
+
+
+def find_kind(catalog: Catalog, name: str) -> str:
+    """`product` or `model`: what `name` is; the product where it is both.
+
+    Raises:
+        NotFoundError: It is neither.
+    """
+    with catalog.read() as connection:
+        for kind, table in (("product", products), ("model", models)):
+            if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
+                return kind
+        known = {
+            *connection.execute(select(products.c.name)).scalars(),
+            *connection.execute(select(models.c.name)).scalars(),
+        }
+    raise _unknown(name, "product or model", known)
+
+
+def read_product(catalog: Catalog, name: str) -> ProductRecord:
+    """One product.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    query = select(products, domains.c.on_call).join(domains, domains.c.name == products.c.domain)
+    with catalog.read() as connection:
+        row = connection.execute(query.where(products.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(name, "product", set(connection.execute(select(products.c.name)).scalars()))
+    return ProductRecord(**_kept(ProductRecord, row))
+
+
+def read_model(catalog: Catalog, name: str) -> ModelRecord:
+    """One model.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    query = select(models, domains.c.on_call).join(domains, domains.c.name == models.c.domain)
+    with catalog.read() as connection:
+        row = connection.execute(query.where(models.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(name, "model", set(connection.execute(select(models.c.name)).scalars()))
+    return ModelRecord(**_kept(ModelRecord, row))
+
+
+def read_owner(catalog: Catalog, product: str) -> str | None:
+    """Who answers for a product.
+
+    Raises:
+        NotFoundError: There is no such product.
+    """
+    return read_product(catalog, product).owner
+
+
+def read_columns(catalog: Catalog, product: str) -> tuple[Column, ...]:
+    """The columns of the contract that is registered now, in its order."""
+    with catalog.read() as connection:
+        return _columns(connection, product, _current_digest(connection, product))
+
+
+def read_version_columns(catalog: Catalog, product: str, version: int) -> tuple[Column, ...]:
+    """The columns that a version of the table was published with; today's where that is not known."""
+    query = select(versions.c.contract_digest).where(versions.c.product == product, versions.c.version == version)
+    with catalog.read() as connection:
+        digest = connection.execute(query).scalar() or _current_digest(connection, product)
+        return _columns(connection, product, digest)
+
+
+def read_personal_columns(catalog: Catalog, product: str) -> frozenset[str]:
+    """Columns that are personal in the contract that is registered now."""
+    return frozenset(column.name for column in read_columns(catalog, product) if column.personal)
+
+
+def read_rules(catalog: Catalog, product: str) -> tuple[RuleRecord, ...]:
+    """The rules of the contract that is registered now, in its order."""
+    with catalog.read() as connection:
+        digest = _current_digest(connection, product)
+        query = select(contracts.c.rules).where(contracts.c.product == product, contracts.c.digest == digest)
+        found = connection.execute(query).scalar()
+    return tuple(RuleRecord(**rule) for rule in found or ())
+
+
+def _current_digest(connection: Connection, product: str) -> str | None:
+    return connection.execute(select(products.c.contract_digest).where(products.c.name == product)).scalar()
+
+
+def _columns(connection: Connection, product: str, digest: str | None) -> tuple[Column, ...]:
+    c = contract_columns.c
+    query = select(contract_columns).where(c.product == product, c.digest == digest).order_by(c.position)
+    return tuple(
+        Column(
+            name=row["name"],
+            logical_type=row["logical_type"],
+            spark_type=row["spark_type"],
+            required=row["required"],
+            unique=row["is_unique"],
+            primary_key_position=row["primary_key_position"],
+            classification=row["classification"],
+            description=row["description"],
+            tags=tuple(row["tags"]),
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def _kept(kind: type[Any], row: RowMapping) -> dict[str, Any]:
+    """The row's values that the record has; lists, which JSON gives, as tuples."""
+    values = {name: row[name] for name in kind.__dataclass_fields__}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _unknown(name: str, what: str, known: set[str]) -> NotFoundError:
+    if not known:
+        return NotFoundError(f"{name}: no such {what}; the catalog is empty. Fill it: mesh publish")
+    return NotFoundError(f"{name}: no such {what} in the catalog.{nearest(name, known)}")

@@ -1,0 +1,223 @@
+"""The catalog's database: opening it, reading and writing in transactions, and errors that a person can read.
+
+SQLite by default (WAL, foreign keys on, writers wait their turn), PostgreSQL for teams. Alembic is imported only when
+the schema is behind. The URL's password is never printed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import exc as sql_errors
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from mesh_catalog.catalog.canonical import canonical_json
+from mesh_catalog.catalog.migrations import HEAD
+from mesh_catalog.errors import ConflictError, SettingsError, StorageError
+
+__all__ = ["Catalog", "dialect_insert", "open_catalog", "upsert", "utc_now"]
+
+_BUSY_SECONDS = 60.0
+"""How long a writer of SQLite waits for the others."""
+_WRITES = "mesh_writes"
+_MIGRATION_LOCK = 7_260_114
+"""Key of PostgreSQL's advisory lock under which one process migrates."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Catalog:
+    """An open catalog database. Safe to share between threads; each process opens its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.address = _address(engine.url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; nothing is written."""
+        with self._sentences(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, whole or not at all. Other writers of SQLite wait until it ends: keep it short."""
+        with self._sentences(), self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except sql_errors.StatementError as error:
+            if isinstance(
+                error.orig, ValueError
+            ):  # a value that no column takes: a caller's mistake, not the storage's
+                raise error.orig from None
+            raise self._error(error) from error
+        except sql_errors.SQLAlchemyError as error:
+            raise self._error(error) from error
+
+    def _error(self, error: sql_errors.SQLAlchemyError) -> ConflictError | StorageError:
+        reason = _reason(error, self._engine.url)
+        if "is locked" in reason or "deadlock" in reason:
+            return ConflictError(f"{self.address}: somebody else has been writing for too long. Try again.")
+        return StorageError(f"{self.address}: {reason}. Check that it is reachable, or restore it from a backup.")
+
+
+def open_catalog(url: str) -> Catalog:
+    """Open the catalog, and make or migrate its tables where they are missing or behind.
+
+    Raises:
+        SettingsError: The URL is none, or its driver is not installed.
+        StorageError: The database cannot be reached or read, or was written by a newer mesh-catalog.
+    """
+    engine = _engine(url)
+    catalog = Catalog(engine)
+    try:
+        if _revision(catalog) != HEAD:
+            _migrate(catalog)
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
+
+
+def dialect_insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy keeps apart."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # late: only teams pay for it
+
+        return insert(table)
+    return sqlite_insert(table)
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, change: Sequence[str] = ()
+) -> None:
+    """Insert rows; where the primary key exists, set the columns named in `change`, or leave the row as it is."""
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = dialect_insert(connection, table)
+    if change:
+        statement = statement.on_conflict_do_update(keys, set_={name: statement.excluded[name] for name in change})
+    else:
+        statement = statement.on_conflict_do_nothing(keys)
+    connection.execute(statement, list(rows))
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise SettingsError("catalog: neither SQLite nor PostgreSQL. Write sqlite:///… or postgresql://….")
+        arguments: dict[str, Any] = {"json_serializer": canonical_json, "hide_parameters": True}
+        if parsed.get_backend_name() == "sqlite":
+            arguments["connect_args"] = {"timeout": _BUSY_SECONDS}
+        engine = create_engine(parsed, **arguments)
+    except (sql_errors.ArgumentError, ValueError):
+        # from None: the cause's text may hold the URL, and so its password
+        raise SettingsError("catalog: its URL cannot be read. Write sqlite:///… or postgresql://….") from None
+    except ImportError as error:
+        raise SettingsError(f"catalog: the driver '{error.name}' is not installed. Install it with pip.") from None
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    database = engine.url.database
+    if database and database != ":memory:" and not database.startswith("file:"):
+        folder = Path(database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"catalog {database}: its folder cannot be made ({error.strerror}).") from error
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 would begin transactions by itself, and not for reads
+        connection.execute("PRAGMA foreign_keys = ON")
+        _use_wal(connection)
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # a transaction that reads first and writes later fails at once where another one wrote in between
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for a lock here, so wait ourselves."""
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+
+
+def _revision(catalog: Catalog) -> str | None:
+    """The revision of the schema, or None for a database without one."""
+    with catalog.read() as connection:
+        return _revision_in(connection)
+
+
+def _revision_in(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+def _migrate(catalog: Catalog) -> None:
+    """Bring the schema up to date; of several processes one does it, the others wait and find it done."""
+    from mesh_catalog.catalog.migrations.run import knows, upgrade  # late: alembic, 0.5 s
+
+    with catalog.write() as connection:
+        if connection.dialect.name == "postgresql":
+            from sqlalchemy import func
+
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        found = _revision_in(connection)
+        if found == HEAD:
+            return
+        if found is not None and not knows(found):
+            raise StorageError(
+                f"{catalog.address}: was written by a newer mesh-catalog (schema {found}, this one has {HEAD}). "
+                "Upgrade mesh-catalog."
+            )
+        upgrade(connection)
+
+
+def _address(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return f"catalog {url.database or 'in memory'}"
+    # without the query, which may hold a password too
+    return f"catalog {url.set(query={}).render_as_string(hide_password=True)}"
+
+
+def _reason(error: sql_errors.SQLAlchemyError, url: URL) -> str:
+    original = getattr(error, "orig", None) or error
+    text = (str(original).strip().splitlines() or [type(original).__name__])[0].rstrip(".")
+    secrets = [str(url.password or ""), *(str(value) for key, value in url.query.items() if "pass" in key)]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text

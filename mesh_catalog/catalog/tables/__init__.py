@@ -1,0 +1,57 @@
+"""The catalog's tables. Every change of them comes with a migration in `catalog/migrations/versions`.
+
+Portable between SQLite and PostgreSQL: text, numbers, booleans, JSON and times, nothing else. Times are aware and UTC.
+Names of products in runs, inputs and edges are not foreign keys: a reference to something unknown is kept as it is,
+so that lineage can report it.
+"""
+
+from __future__ import annotations
+
+from mesh_catalog.catalog.tables.asset_tables import (
+    contract_columns,
+    contracts,
+    domains,
+    models,
+    owners,
+    products,
+    search_terms,
+)
+from mesh_catalog.catalog.tables.audit_tables import audit_events
+from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
+from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
+from mesh_catalog.catalog.tables.run_tables import (
+    checks,
+    column_edges,
+    edges,
+    leases,
+    run_files,
+    run_inputs,
+    runs,
+    versions,
+)
+
+__all__ = [
+    "UtcDateTime",
+    "alias_moves",
+    "audit_events",
+    "checks",
+    "column_edges",
+    "contract_columns",
+    "contracts",
+    "decisions",
+    "domains",
+    "edges",
+    "leases",
+    "metadata",
+    "model_versions",
+    "models",
+    "owners",
+    "products",
+    "retrainings",
+    "run_files",
+    "run_inputs",
+    "runs",
+    "search_terms",
+    "verdicts",
+    "versions",
+]

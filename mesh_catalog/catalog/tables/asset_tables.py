@@ -1,0 +1,114 @@
+"""Tables of what exists: owners, domains, products, contracts, models, and the words to find them by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, ForeignKey, ForeignKeyConstraint, Index, Named, String, Table, TypedColumns
+
+from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
+
+__all__ = ["contract_columns", "contracts", "domains", "models", "owners", "products", "search_terms"]
+
+
+class _Owners(TypedColumns):
+    name = Column(String, primary_key=True)
+
+
+class _Domains(TypedColumns):
+    name = Column(String, primary_key=True)
+    owner: Named[str | None] = Column(ForeignKey("owners.name"))
+    on_call: Named[str | None]
+    description: Named[str | None]
+    fingerprint: Named[str]
+    retired_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+class _Products(TypedColumns):
+    name = Column(String, primary_key=True)
+    domain: Named[str] = Column(ForeignKey("domains.name"), index=True)
+    owner: Named[str | None] = Column(ForeignKey("owners.name"))
+    kind: Named[str]
+    """`product`: a folder of the workspace; `dataset`: written by the framework itself."""
+    description: Named[str | None]
+    status: Named[str]
+    tags: Named[list[str]] = Column(JSON)
+    write_mode: Named[str]
+    event_time: Named[str | None]
+    source: Named[str | None]
+    """Glob of the files that it is built from, as source.yaml says."""
+    contract_version: Named[str]
+    contract_digest: Named[str]
+    fingerprint: Named[str]
+    """Digest of all that was registered: equal means there is nothing to write."""
+    registered_at: Named[datetime] = Column(UtcDateTime)
+    retired_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+class _Contracts(TypedColumns):
+    product: Named[str] = Column(ForeignKey("products.name"), primary_key=True)
+    digest = Column(String, primary_key=True)
+    version: Named[str]
+    rules: Named[list[dict[str, Any]]] = Column(JSON)
+    document: Named[dict[str, Any]] = Column(JSON)
+    registered_at: Named[datetime] = Column(UtcDateTime)
+
+
+class _ContractColumns(TypedColumns):
+    product = Column(String, primary_key=True)
+    digest = Column(String, primary_key=True)
+    name = Column(String, primary_key=True)
+    position: Named[int]
+    logical_type: Named[str]
+    spark_type: Named[str]
+    required: Named[bool]
+    is_unique: Named[bool]
+    primary_key_position: Named[int | None]
+    classification: Named[str | None]
+    """As registered; `personal?` is a suggestion that nobody has decided."""
+    description: Named[str | None]
+    tags: Named[list[str]] = Column(JSON)
+
+
+class _Models(TypedColumns):
+    name = Column(String, primary_key=True)
+    domain: Named[str] = Column(ForeignKey("domains.name"), index=True)
+    owner: Named[str | None] = Column(ForeignKey("owners.name"))
+    goal: Named[str]
+    decides: Named[str | None]
+    kind: Named[str]
+    target: Named[str]
+    """`domain.product.column`"""
+    algorithm: Named[str]
+    metric: Named[str]
+    inputs: Named[list[str]] = Column(JSON)
+    features: Named[list[str]] = Column(JSON)
+    training_name: Named[str]
+    predictions_name: Named[str] = Column(index=True)
+    fingerprint: Named[str]
+    registered_at: Named[datetime] = Column(UtcDateTime)
+    retired_at: Named[datetime | None] = Column(UtcDateTime)
+
+
+class _SearchTerms(TypedColumns):
+    term = Column(String, primary_key=True)
+    kind = Column(String, primary_key=True)
+    asset = Column(String, primary_key=True)
+    field = Column(String, primary_key=True)
+    label = Column(String, primary_key=True)
+    """What the term stands in, for example `column tx_amount`."""
+
+
+owners = Table("owners", metadata, _Owners)
+domains = Table("domains", metadata, _Domains)
+products = Table("products", metadata, _Products)
+contracts = Table("contracts", metadata, _Contracts, Index(None, "product", "version"))
+contract_columns = Table(
+    "contract_columns",
+    metadata,
+    _ContractColumns,
+    ForeignKeyConstraint(["product", "digest"], ["contracts.product", "contracts.digest"]),
+)
+models = Table("models", metadata, _Models)
+search_terms = Table("search_terms", metadata, _SearchTerms, Index(None, "kind", "asset"))

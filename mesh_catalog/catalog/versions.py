@@ -1,0 +1,101 @@
+"""Versions: what each commit of a product's table holds, and under which contract it was made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.tables import contracts, products, runs, versions
+from mesh_catalog.errors import NotFoundError, StorageError
+
+__all__ = ["VersionRecord", "contract_digest_of", "insert_version", "latest_version", "read_versions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionRecord:
+    """One committed version of a product's table."""
+
+    product: str
+    version: int
+    run_id: str
+    contract_version: str
+    mode: str
+    rows: int
+    """Of the batch."""
+    total_rows: int | None
+    quarantined_count: int
+    event_from: datetime | None
+    event_to: datetime | None
+    profile_digest: str | None
+    profile_path: str | None
+    """Relative to the table."""
+    committed_at: datetime
+    kept_from: int
+    """The oldest version whose rows are still in the table: the last overwrite, or the first append."""
+
+
+def read_versions(catalog: Catalog, product: str) -> list[VersionRecord]:
+    """Every committed version, oldest first."""
+    return _select_versions(catalog, select(versions).where(versions.c.product == product).order_by(versions.c.version))
+
+
+def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:
+    query = select(versions).where(versions.c.product == product).order_by(versions.c.version.desc()).limit(1)
+    found = _select_versions(catalog, query)
+    return found[0] if found else None
+
+
+def _select_versions(catalog: Catalog, query: Any) -> list[VersionRecord]:
+    kept = list(VersionRecord.__dataclass_fields__)
+    with catalog.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [VersionRecord(**{name: row[name] for name in kept}) for row in rows]
+
+
+def insert_version(connection: Connection, run_id: str, version: VersionRecord) -> None:
+    """Keep a version that a run committed.
+
+    Raises:
+        NotFoundError: Its product is not registered.
+        StorageError: Another run is known to have made it.
+    """
+    product = version.product
+    if connection.execute(select(products.c.name).where(products.c.name == product)).one_or_none() is None:
+        raise NotFoundError(f"{product}: the catalog does not know it, so it cannot hold a version of it.")
+    known = select(versions.c.run_id).where(versions.c.product == product, versions.c.version == version.version)
+    other = connection.execute(known).scalar()
+    if other is not None:
+        raise StorageError(
+            f"{product} v{version.version}: the catalog says that run {other} made it, now run {run_id} says so. "
+            "The table was replaced behind the catalog's back: give the product a new, empty lake folder and catalog."
+        )
+    digest = connection.execute(select(runs.c.contract_digest).where(runs.c.id == run_id)).scalar()
+    values = {**asdict(version), "run_id": run_id}
+    connection.execute(
+        insert(versions).values(
+            **values, contract_digest=digest or contract_digest_of(connection, product, version.contract_version)
+        )
+    )
+
+
+def contract_digest_of(connection: Connection, product: str, version: str | None) -> str | None:
+    """The product's contract as it is registered now, where that is the version asked for, else the newest such."""
+    if version is None:
+        return None
+    current = select(products.c.contract_digest).where(
+        products.c.name == product, products.c.contract_version == version
+    )
+    found = connection.execute(current).scalar()
+    if found is not None:
+        return found
+    newest = (
+        select(contracts.c.digest)
+        .where(contracts.c.product == product, contracts.c.version == version)
+        .order_by(contracts.c.registered_at.desc())
+        .limit(1)
+    )
+    return connection.execute(newest).scalar()
