@@ -1,0 +1,1 @@
+"""Spark and Delta: sessions, sources, transforms, the publish gate, reads, profiles."""

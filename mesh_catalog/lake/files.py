@@ -1,0 +1,36 @@
+"""Small text files beside a table, on a disk or in an object store, without a JVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mesh_catalog.documents import write_whole
+
+__all__ = ["read_text", "write_text"]
+
+
+def read_text(location: str) -> str:
+    """The text of a file at a path or URI.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+    """
+    if "://" not in location:
+        return Path(location).read_text(encoding="utf-8")
+    from pyarrow import fs  # late: only object stores need it
+
+    filesystem, path = fs.FileSystem.from_uri(location)
+    with filesystem.open_input_stream(path) as stream:
+        return bytes(stream.read()).decode()
+
+
+def write_text(location: str, text: str) -> None:
+    """Write a file that is seen whole or not at all."""
+    if "://" not in location:
+        write_whole(Path(location), text)
+        return
+    from pyarrow import fs
+
+    filesystem, path = fs.FileSystem.from_uri(location)
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(text.encode())

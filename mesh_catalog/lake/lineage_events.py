@@ -1,0 +1,86 @@
+"""Column lineage out of OpenLineage's Spark listener.
+
+The listener writes one JSON event a line into a file. What a write emitted counts only where the write was committed:
+a refused one emits COMPLETE too. Events name tables by location; here they become products again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from mesh_catalog.catalog.edges import ColumnEdge
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["EventMark", "column_edges", "mark_events"]
+
+
+class EventMark:
+    """A place in the listener's file: events after it are of the write that follows."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self.path = path
+        self.offset = offset
+
+
+def mark_events(path: Path) -> EventMark:
+    return EventMark(path, path.stat().st_size if path.exists() else 0)
+
+
+def column_edges(
+    spark: SparkSession, mark: EventMark, *, output: tuple[str, str], inputs: Mapping[str, str]
+) -> list[ColumnEdge]:
+    """The column edges of the write that was committed since the mark.
+
+    Args:
+        output: The product written, and its location.
+        inputs: Location → product, for every input that was read.
+    """
+    jvm_context: Any = spark._jsc.sc()
+    jvm_context.listenerBus().waitUntilEmpty()
+    product, location = output
+    names = {_path(place): name for place, name in inputs.items()}
+    found: dict[tuple[str, str, str], ColumnEdge] = {}
+    for event in _events(mark):
+        for dataset in event.get("outputs", ()) if event.get("eventType") == "COMPLETE" else ():
+            if _path(dataset["name"]) == _path(location):
+                for edge in _dataset_edges(dataset, product, names):
+                    found[(edge.from_product, edge.from_column, edge.to_column)] = edge
+    return list(found.values())
+
+
+def _events(mark: EventMark) -> Iterator[dict[str, Any]]:
+    if not mark.path.exists():
+        return
+    with mark.path.open("rb") as file:
+        file.seek(mark.offset)
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def _dataset_edges(dataset: Mapping[str, Any], product: str, names: Mapping[str, str]) -> Iterator[ColumnEdge]:
+    fields = dataset.get("facets", {}).get("columnLineage", {}).get("fields", {})
+    for column, lineage in fields.items():
+        for source in lineage.get("inputFields", ()):
+            origin = names.get(_path(source["name"]))
+            if origin is not None and origin != product and not column.startswith("_mesh_"):
+                kinds = [step.get("subtype") or step.get("type") for step in source.get("transformations", ())]
+                yield ColumnEdge(
+                    from_product=origin,
+                    from_column=source["field"],
+                    to_product=product,
+                    to_column=column,
+                    kind=str(kinds[0]) if kinds else "UNKNOWN",
+                )
+
+
+def _path(location: str) -> str:
+    """A location without scheme and closing slash: the listener and the settings write them differently."""
+    split = urlsplit(location)
+    return unquote(f"{split.netloc}{split.path}").rstrip("/") if split.scheme else location.rstrip("/")

@@ -1,0 +1,72 @@
+"""What may be said of an error that came out of Spark or of a domain's code.
+
+Spark puts row values into its messages (a failed cast prints the text, a CHECK prints the row), and so may a domain's
+own exception. What is said is the condition's name, where it happened, and never a value that came from data.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+__all__ = ["describe_error", "spark_condition"]
+
+_LIMIT = 400
+_UDF_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+_UDF_TYPE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Iteration))\b", re.MULTILINE)
+
+
+def spark_condition(error: BaseException) -> str | None:
+    """Spark's name for the condition, for example `CAST_INVALID_INPUT`, or None where it has none."""
+    from pyspark.errors import PySparkException
+
+    if isinstance(error, PySparkException):
+        return error.getCondition()
+    match = re.search(r"\[([A-Z][A-Z0-9_.]+)\]", str(error))
+    return match[1] if match else None
+
+
+def describe_error(error: BaseException, *, folder: Path | None = None, quote: bool = False) -> str:
+    """One sentence about an error.
+
+    Args:
+        error: What was raised.
+        folder: The product's folder; the innermost line of code inside it is named.
+        quote: Whether the error's own text may be given: only where no value of a personal column can be in it.
+    """
+    from pyspark.errors import AnalysisException, PySparkException
+
+    if isinstance(error, AnalysisException):  # raised on the plan: it names columns and types, not rows
+        return _shortened(str(error).splitlines()[0])
+    if isinstance(error, PySparkException) or type(error).__module__.startswith("py4j"):
+        return _describe_spark(error)
+    place = _place(error, folder)
+    text = f": {_shortened(str(error))}" if quote and str(error) else ""
+    return f"{type(error).__name__}{text}{place}"
+
+
+def _describe_spark(error: BaseException) -> str:
+    text = str(error)
+    frames = [frame for frame in _UDF_FRAME.findall(text) if "pyspark" not in frame[0]]
+    if frames:
+        types = _UDF_TYPE.findall(text)
+        path, line, function = frames[-1]
+        return f"{types[-1] if types else 'an error'} in {function}, {Path(path).name}:{line} (the value is not shown)"
+    condition = spark_condition(error)
+    if condition:
+        return f"Spark stopped with {condition} (values are not shown)"
+    return f"Spark stopped with {type(error).__name__} (its text may hold values and is not shown)"
+
+
+def _place(error: BaseException, folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).parent == folder:
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "…"

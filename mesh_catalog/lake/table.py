@@ -1,0 +1,119 @@
+"""A product's Delta table as an object with a history: its properties, its constraints, the run behind each commit.
+
+Reads the log by delta-rs, without a JVM; changes go through Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.checks import constraints, quoted
+from mesh_catalog.lake.collect import column_kind
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from mesh_catalog.contracts.contract import Contract
+
+__all__ = ["Commit", "TableState", "read_table_state", "reconcile_properties", "table_properties"]
+
+_STATS_COLUMNS = "delta.dataSkippingStatsColumns"
+_STATS_COUNT = "delta.dataSkippingNumIndexedCols"
+_CONSTRAINT = "delta.constraints."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """A commit that a run of ours made."""
+
+    version: int
+    run_id: str
+    committed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableState:
+    """What a table's log says at one moment; `version` is None where there is no table."""
+
+    version: int | None
+    transaction: int = 0
+    """The newest transaction number of our publishes; each publish takes the next, so two at once conflict."""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    commits: tuple[Commit, ...] = ()
+    """Newest first, as far back as was asked for."""
+
+    def commit_of(self, run_id: str) -> Commit | None:
+        return next((commit for commit in self.commits if commit.run_id == run_id), None)
+
+
+def read_table_state(product: str, location: str, *, history: int = 20) -> TableState:
+    """Read a table's log.
+
+    Raises:
+        StorageError: There is a log, and it cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        if not DeltaTable.is_deltatable(location):
+            return TableState(version=None)
+        table = DeltaTable(location)
+        return TableState(
+            version=table.version(),
+            transaction=table.transaction_version(product) or 0,
+            configuration=dict(table.metadata().configuration),
+            commits=tuple(filter(None, map(_commit, table.history(history)))),
+        )
+    except TableNotFoundError:
+        return TableState(version=None)
+    except (DeltaError, OSError, ValueError) as error:
+        raise StorageError(
+            f"{product}: its Delta log cannot be read ({type(error).__name__}). Readers and writers are stopped; "
+            "restore the table's folder, or move it away and publish the product anew."
+        ) from error
+
+
+def _commit(entry: Mapping[str, Any]) -> Commit | None:
+    try:
+        run_id = json.loads(entry.get("userMetadata") or "{}")["mesh_run"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    at = datetime.fromtimestamp(int(entry["timestamp"]) / 1000, UTC)
+    return Commit(version=int(entry["version"]), run_id=str(run_id), committed_at=at)
+
+
+def table_properties(contract: Contract) -> dict[str, str]:
+    """Properties of a new table: which columns may have statistics (never personal ones), and its constraints."""
+    found = _statistics_property(contract)
+    return found | {_CONSTRAINT + name: text for name, text in constraints(contract).items()}
+
+
+def _statistics_property(contract: Contract) -> dict[str, str]:
+    shown = [c.name for c in contract.columns if not c.personal and column_kind(c.spark_type) != "other"]
+    if not shown:
+        return {_STATS_COUNT: "0"}
+    return {_STATS_COLUMNS: ",".join(quoted(name) for name in shown)}
+
+
+def reconcile_properties(spark: SparkSession, location: str, state: TableState, contract: Contract) -> None:
+    """Bring an existing table's properties to the contract before a write.
+
+    A constraint that the contract no longer has, or has otherwise, is dropped, or Delta would stop the write and print
+    the row. New ones come with the next table: adding one here would read the whole table.
+    """
+    table = f"delta.{quoted(location)}"
+    wanted = constraints(contract)
+    for key, text in state.configuration.items():
+        name = key.removeprefix(_CONSTRAINT)
+        if key.startswith(_CONSTRAINT + "mesh_") and wanted.get(name) != text:
+            spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
+    for key, text in _statistics_property(contract).items():
+        if state.configuration.get(key) != text:
+            escaped = text.replace("'", "\\'")
+            spark.sql(f"alter table {table} set tblproperties ('{key}' = '{escaped}')")
