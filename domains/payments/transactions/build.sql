@@ -1,0 +1,2 @@
+select transaction_id, paid_at, customer_id, channel, amount, hour(paid_at) as hour, is_fraud
+from source
