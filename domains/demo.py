@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODEL = "payments.fraud"
-_TRAINED_DAYS = 56
+_TRAINED_DAYS = 35
 
 
 class Demo:
@@ -63,7 +63,7 @@ class Demo:
         if code != expected:
             raise SystemExit(f"the demo stops: exit code {code}, expected {expected}")
 
-    def week(self, first_day: int) -> None:
+    def week(self) -> None:
         """A week of payments arrives, is published and scored, and the model is looked at."""
         self.mesh("publish", "payments.transactions", "payments.card_activity")
         self.mesh("score", MODEL)
@@ -72,7 +72,8 @@ class Demo:
 
 def run(folder: Path) -> None:
     demo = Demo(folder)
-    demo.say(f"simulated traffic: {demo.traffic.customer_count:,} customers, about {demo.traffic.payments_per_day:,} payments a day")
+    world = demo.traffic
+    demo.say(f"simulated traffic: {world.customer_count:,} customers, about {world.payments_per_day:,} payments a day")
     demo.prepare()
     demo.mesh("check")
     demo.say("two domains publish what they promise")
@@ -81,18 +82,18 @@ def run(folder: Path) -> None:
     demo.mesh("train", MODEL)
     demo.say("a quiet week")
     demo.land(_TRAINED_DAYS, DRIFT_DAY)
-    demo.week(_TRAINED_DAYS)
+    demo.week()
     demo.say("a bad batch arrives and is refused; readers notice nothing")
     demo.land(DRIFT_DAY, DRIFT_DAY + 7, spoiled=True)
     demo.mesh("publish", "payments.transactions", expected=3)
     demo.mesh("show", "payments.transactions", "--refused")
     demo.say("it is corrected; people have begun to buy online: the first week of drift")
     demo.land(DRIFT_DAY, DRIFT_DAY + 7)
-    demo.week(DRIFT_DAY)
+    demo.week()
     demo.mesh("retrain", MODEL)
     demo.say("the second week of drift: the loop trains a challenger and promotes it")
     demo.land(DRIFT_DAY + 7, DRIFT_DAY + 14)
-    demo.week(DRIFT_DAY + 7)
+    demo.week()
     demo.mesh("retrain", MODEL)
     demo.say("what is known now, without a JVM")
     demo.mesh("search", "fraud")
@@ -113,22 +114,25 @@ def summarise(demo: Demo) -> None:
         verdicts = read_verdicts(mesh.catalog, MODEL, 10)
         decisions = read_decisions(mesh.catalog, MODEL)
         champion = read_alias(mesh.catalog, MODEL, "champion")
-        state, mlflow_uri = mesh.settings.state, mesh.settings.mlflow_uri
+        mlflow_uri = mesh.settings.mlflow_uri
     assert payments is not None
     evidence = decisions[0].evidence
     where = os.path.relpath(demo.folder)
+    program = os.path.relpath(Path(sys.executable).parent)
     print(f"\n── summary   [{time.monotonic() - demo.started:.0f} s]")
     print(f"payments     {payments.total_rows:,} rows in v{payments.version} of payments.transactions, 1 batch refused")
     for verdict in reversed(verdicts):
         told = "drift" if verdict.drifted else "no drift"
-        print(f"week to      {verdict.window_to:%Y-%m-%d}   {told}, share {verdict.share:.2f}, limit {verdict.limit:.2f}")
+        print(
+            f"week to      {verdict.window_to:%Y-%m-%d}   {told}, share {verdict.share:.2f}, limit {verdict.limit:.2f}"
+        )
     print(
         f"decision     {decisions[0].action}: {evidence['metric']} {evidence['champion']:.3f} → "
         f"{evidence['challenger']:.3f} on {evidence['rows']:,} payments; champion is v{champion}"
     )
-    print(f"report       {verdicts[0].report_html}")
-    print(f"catalog      cd {where} && ../.venv/bin/mesh show {MODEL}")
-    print(f"MLflow       .venv/bin/mlflow ui --backend-store-uri {mlflow_uri.replace(str(state), where + '/.mesh')}")
+    print(f"report       xdg-open {verdicts[0].report_html}")
+    print(f"look on      MESH_WORKSPACE={where} {program}/mesh show {MODEL}")
+    print(f"MLflow       {program}/mlflow ui --backend-store-uri {mlflow_uri}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,10 @@
 What it makes (all from one seed, so that every run is the same):
 
 - customers: a segment (basic, plus, business), a monthly credit limit, a made-up e-mail; some change segment later.
-- payments: each customer pays at a rate of its own; amounts are lognormal, scaled by segment; three channels
+- payments: each customer pays at a rate of its own; amounts are lognormal; three channels
   (shop 60 %, online 30 %, atm 10 %); hours follow the day.
 - fraud before the drift: large amounts at night, mostly at atm. About 1.5 % of payments.
-- **drift** from `DRIFT_DAY` on: people buy online (channel shares turn around), amounts rise by half, and fraud moves to
+- **drift** from `DRIFT_DAY` on: people buy online (channel shares turn around), amounts rise by half, fraud moves to
   middling amounts online, by day. A model that learned the old fraud misses the new one; data drift shows in `channel`,
   `amount` and what derives from them.
 
@@ -25,7 +25,7 @@ import pandas as pd
 __all__ = ["DRIFT_DAY", "START", "Traffic"]
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-DRIFT_DAY = 63
+DRIFT_DAY = 42
 _SEGMENTS = ("basic", "plus", "business")
 _CHANNELS = ("shop", "online", "atm")
 _HOURS = np.array([1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 9, 10, 11, 10, 9, 9, 9, 10, 10, 8, 6, 4, 3, 2], dtype=float)
@@ -87,7 +87,7 @@ class Traffic:
     ) -> np.ndarray:
         night = (hour <= 5) | (hour >= 22)
         if drifted:
-            risk = np.where((channel == "online") & (amount > 60) & (amount < 180) & ~night, 0.09, 0.002)
+            risk = np.where((channel == "online") & (amount > 80) & (amount < 160) & ~night, 0.3, 0.002)
         else:
             risk = np.where(night & (amount > 40), 0.22, np.where((channel == "atm") & (amount > 80), 0.12, 0.002))
         return np.asarray(rng.random(len(amount)) < risk)

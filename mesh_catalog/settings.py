@@ -66,7 +66,9 @@ def find_workspace(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "conf").is_dir() and (folder / "domains").is_dir():
             return folder
-    raise SettingsError(f"{start}: no workspace here or above (a folder with conf/ and domains/). Make one: mesh init DIR")
+    raise SettingsError(
+        f"{start}: no workspace here or above (a folder with conf/ and domains/). Make one: mesh init DIR"
+    )
 
 
 def load_settings(
@@ -88,7 +90,7 @@ def load_settings(
         SettingsError: No workspace, no such file, an unknown key, or a value of the wrong kind.
     """
     env = os.environ if environment is None else environment
-    root = (workspace or Path(env["MESH_WORKSPACE"]) if workspace or "MESH_WORKSPACE" in env else None)
+    root = workspace or Path(env["MESH_WORKSPACE"]) if workspace or "MESH_WORKSPACE" in env else None
     root = root.resolve() if root else find_workspace(Path.cwd())
     if not (root / "domains").is_dir():
         raise SettingsError(f"{root}: is not a workspace (it has no domains/ folder). Make one: mesh init DIR")
@@ -112,7 +114,9 @@ def load_settings(
 
 def _file_values(root: Path, name: str, *, explicit: bool) -> dict[str, Any]:
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        raise SettingsError(f"conf: '{name[:40]}' is not a name of a file in conf/. Give it without .yaml, for example local.")
+        raise SettingsError(
+            f"conf: '{name[:40]}' is not a name of a file in conf/. Give it without .yaml, for example local."
+        )
     path = root / "conf" / f"{name}.yaml"
     if not path.exists():
         if explicit:

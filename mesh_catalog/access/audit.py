@@ -22,6 +22,7 @@ __all__ = ["AuditEvent", "read_audit", "record_event"]
 
 _NAME_LIMIT = 200
 """A name that was asked for and does not exist may be anything, also very long."""
+_REASON_LIMIT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def record_event(
         "columns": None if columns is None else [name[:_NAME_LIMIT] for name in columns],
         "masked": masked,
         "allowed": allowed,
-        "reason": reason,
+        "reason": None if reason is None else reason[:_REASON_LIMIT],
     }
     with catalog.write() as connection:
         connection.execute(insert(audit_events).values(row))

@@ -98,8 +98,7 @@ def begin_retraining(
     with catalog.write() as connection:
         require_model(connection, model)
         # on conflict do nothing: the unique index over open ones decides also between two PostgreSQL clients
-        inserted = connection.execute(_insert_if_none_is_open(connection, record))
-        if inserted.rowcount != 1:
+        if connection.execute(_insert_if_none_is_open(connection, record)).one_or_none() is None:
             raise ConflictError(f"{model}: a retraining is under way already. Go on with it: mesh retrain {model}")
     return record
 
@@ -173,7 +172,12 @@ def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> li
 
 
 def _insert_if_none_is_open(connection: Connection, record: RetrainingRecord) -> Any:
-    return dialect_insert(connection, retrainings).values(asdict(record)).on_conflict_do_nothing()
+    return (
+        dialect_insert(connection, retrainings)
+        .values(asdict(record))
+        .on_conflict_do_nothing()
+        .returning(retrainings.c.id)
+    )
 
 
 def _outcome(connection: Connection, retraining_id: str) -> str | None:

@@ -128,4 +128,4 @@ def _raise_version(connection: Connection, table: Any, rows: Sequence[Mapping[st
     known, told = table.c.last_version, statement.excluded.last_version
     newest = case((known > told, known), else_=told)
     keys = [column.name for column in table.primary_key]
-    connection.execute(statement.on_conflict_do_update(keys, set_={"last_version": newest}), list(rows))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"last_version": newest}), list(rows))

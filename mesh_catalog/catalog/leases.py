@@ -22,11 +22,11 @@ def acquire_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -
     with catalog.write() as connection:
         statement = dialect_insert(connection, leases).values(row)
         statement = statement.on_conflict_do_update(
-            ["name"],
+            index_elements=["name"],
             set_=row,
             where=or_(leases.c.holder == holder, leases.c.expires_at <= now),
         )
-        return bool(connection.execute(statement).rowcount == 1)
+        return connection.execute(statement.returning(leases.c.name)).one_or_none() is not None
 
 
 def renew_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -> bool:

@@ -115,9 +115,11 @@ def upsert(
     keys = [column.name for column in table.primary_key]
     statement = dialect_insert(connection, table)
     if change:
-        statement = statement.on_conflict_do_update(keys, set_={name: statement.excluded[name] for name in change})
+        statement = statement.on_conflict_do_update(
+            index_elements=keys, set_={name: statement.excluded[name] for name in change}
+        )
     else:
-        statement = statement.on_conflict_do_nothing(keys)
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
     connection.execute(statement, list(rows))
 
 
@@ -165,9 +167,10 @@ def _prepare_sqlite(engine: Engine) -> None:
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch to the write-ahead log; SQLite does not wait for a lock here, so wait ourselves."""
     give_up_at = time.monotonic() + _BUSY_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode = WAL")
+            return  # also where the file's storage cannot have one: SQLite then keeps its rollback journal
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > give_up_at:
                 raise

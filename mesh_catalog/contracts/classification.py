@@ -59,6 +59,10 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
         "maiden name,fname,lname,nombre,nombres,apellido,apellidos,vorname,nachname,familienname,prenom,nom,cognome,"
         "nome,sobrenome,naam,voornaam,achternaam,namn,nickname,username,user name,login,author,screen name"
     ),
+    "a network or device address": _phrases(
+        "ip,ip address,ipaddress,ip addr,ipv4,ipv6,mac address,device id,deviceid,imei,idfa,gaid,cookie,cookie id,"
+        "user agent,session id,fingerprint"
+    ),
     "an address": _phrases(
         "address,addr,street,strasse,adresse,anschrift,direccion,calle,rue,endereco,indirizzo,adres,zip,zipcode,"
         "zip code,postcode,postal code,postalcode,plz,cep,codigo postal,code postal,house number,apartment"
@@ -75,10 +79,6 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "an account or card number": _phrases(
         "iban,bic,card number,card no,cardnumber,credit card,creditcard,cc number,cvv,bank account,account number,"
         "account no,kontonummer,kreditkarte,tarjeta,cuenta"
-    ),
-    "a network or device address": _phrases(
-        "ip,ip address,ipaddress,ip addr,ipv4,ipv6,mac address,device id,deviceid,imei,idfa,gaid,cookie,cookie id,"
-        "user agent,session id,fingerprint"
     ),
     _WRITTEN: _phrases(
         "comment,comments,kommentar,comentario,commentaire,message,msg,note,notes,notiz,free text,freetext,feedback,"

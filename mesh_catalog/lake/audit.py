@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.runs import CheckRecord
@@ -95,7 +95,7 @@ class Audit:
             )
 
     def _duplicates(self, pending: PendingCommit) -> tuple[dict[str, int | None], dict[str, tuple[str, ...]]]:
-        """Rows of the new files whose key another row has, per uniqueness rule: new rows and, for an append, old ones."""
+        """Rows of the new files whose key another row has, new or (for an append) old, per uniqueness rule."""
         found: dict[str, int | None] = {}
         examples: dict[str, tuple[str, ...]] = {}
         unique = [rule for rule in self._contract.rules if rule.kind == "unique"]
@@ -164,7 +164,9 @@ class Audit:
     def _refusal(self) -> str:
         """What EXPERIENCE calls a bad batch: which rule, how often, which rows."""
         failed = [check for check in self.checks if check.verdict == "fail"]
-        readers = f"readers stay on v{self.earlier_version}" if self.earlier_version is not None else "nothing was written"
+        readers = (
+            f"readers stay on v{self.earlier_version}" if self.earlier_version is not None else "nothing was written"
+        )
         lines = [f"{self._contract.id}   refused, {readers}"]
         width = max(len(check.text) for check in failed)
         for check in failed:

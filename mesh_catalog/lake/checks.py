@@ -6,6 +6,7 @@ written, and used to keep broken rows out of the files. Rules on the whole batch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,10 +26,12 @@ _FLAG = "_mesh_type_"
 
 
 def row_condition(rule: Rule, column: Column) -> str:
-    """SQL that is true where a row keeps the rule; an absent value breaks only `required`."""
+    """SQL that is true where a row keeps the rule; an absent value breaks only `required` and `not_missing`."""
     name = quoted(column.name)
     if rule.kind == "required":
         return f"{name} is not null"
+    if rule.kind == "not_missing":
+        return f"{name} is not null and {name} not in ({', '.join(_literal(value, column) for value in rule.argument)})"
     comparison = {
         "minimum": lambda: f"{name} >= {_literal(rule.argument, column)}",
         "maximum": lambda: f"{name} <= {_literal(rule.argument, column)}",
@@ -70,7 +73,7 @@ def constraints(contract: Contract) -> dict[str, str]:
     found: dict[str, str] = {}
     for rule, column in _row_rules(contract):
         if rule.severity == "error" and rule.threshold is None and not column.personal:
-            found["mesh_" + rule.id.replace(".", "_").lower()] = row_condition(rule, column)
+            found["mesh_" + re.sub(r"\W", "_", rule.id).lower()] = row_condition(rule, column)
     return found
 
 
@@ -140,7 +143,7 @@ class ConformedBatch:
         return f"not ({' and '.join(found)})" if found else None
 
     def example_keys(self, rules: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """A few keys of the rows that break each rule: one pass, only after a refusal. Empty where the key is personal."""
+        """A few keys of the rows that break each rule: one pass, after a refusal. None where the key is personal."""
         from pyspark.sql import functions as F
 
         key = self.contract.shown_key
@@ -264,7 +267,9 @@ def _judge(
             return _record(rule, verdict="not_run", reason="the batch has no event time")
         fresh = newest_event_at >= now - timedelta(seconds=int(rule.argument))
         age = now - newest_event_at
-        return _record(rule, verdict=_verdict(rule, fresh), reason=None if fresh else f"newest row is {age.days} days old")
+        return _record(
+            rule, verdict=_verdict(rule, fresh), reason=None if fresh else f"newest row is {age.days} days old"
+        )
     if rule.kind == "row_count":
         kept = rule.threshold is None or rule.threshold.holds(total_rows)
         return _record(rule, verdict=_verdict(rule, kept), rows=total_rows)

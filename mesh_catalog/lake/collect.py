@@ -157,7 +157,9 @@ def _exact_counts(tracked: Any, *, text: bool, limit: int | None) -> dict[Any, i
     if text:
         sketch = datasketches.frequent_strings_sketch.deserialize(content)
     else:
-        sketch = datasketches.frequent_items_sketch.deserialize(_with_long_items(content, tracked), datasketches.PyLongsSerDe())
+        sketch = datasketches.frequent_items_sketch.deserialize(
+            _with_long_items(content, tracked), datasketches.PyLongsSerDe()
+        )
     if sketch.is_empty():
         return {}
     items = sketch.get_frequent_items(datasketches.frequent_items_error_type.NO_FALSE_NEGATIVES, 0)

@@ -51,7 +51,7 @@ class PendingCommit:
 
 
 class _Gate:
-    """Implements the Scala trait; one for each gated write. Its methods are called by the JVM, so they keep its names."""
+    """Implements the Scala trait; one for each gated write. The JVM calls its methods, so they keep their names."""
 
     class Java:
         implements = (f"{_OBSERVERS}.TransactionExecutionObserver",)
@@ -88,7 +88,7 @@ class _Gate:
             added, removed = self._split_actions()
             self.files = added
             self._audit(PendingCommit(files=added, removed_count=removed))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is stops the commit, and is raised by commit_gate
             self.error = error
             raise RuntimeError("refused by the audit") from None
 
@@ -111,7 +111,8 @@ class _Gate:
         return self
 
     def getNextObserver(self) -> Any:  # noqa: N802
-        return self._spark._jvm.scala.Option.empty()
+        jvm: Any = self._spark._jvm
+        return jvm.scala.Option.empty()
 
     def setNextObserver(self, _observer: Any) -> None:  # noqa: N802
         return
@@ -153,17 +154,18 @@ def commit_gate(
     Args:
         spark: A classic session (not Connect).
         location: The table that is written; the paths of its files are made absolute with it.
-        audit: Called once, before the commit. Spark jobs are allowed, but no other Delta write: the thread's transaction
-            is open. Raising stops the commit.
+        audit: Called once, before the commit. Spark jobs are allowed, but no other Delta write: a transaction is open
+            in this thread. Raising stops the commit.
         reads_table: Whether the audit checks rules against rows that are in the table already: any commit that comes in
             between is then a conflict.
 
     Raises:
         Whatever the audit raised, as it was; the files of the stopped transaction are deleted first.
     """
-    from pyspark.java_gateway import ensure_callback_server_started
+    from pyspark import java_gateway
 
-    ensure_callback_server_started(spark._sc._gateway)
+    gateway: Any = java_gateway
+    gateway.ensure_callback_server_started(spark._sc._gateway)
     jvm: Any = spark._jvm
     package = jvm.org.apache.spark.sql.delta
     observers = getattr(getattr(package, "TransactionExecutionObserver$"), "MODULE$")

@@ -153,7 +153,9 @@ def _resolve(ivy: Path) -> None:
             f"{PACKAGES[0]}: the download took over {_FETCH_SECONDS // 60} minutes. Try again."
         ) from error
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if "unresolved dependency" in line or "Exception" in line]
+        said = [
+            line.strip() for line in done.stderr.splitlines() if "unresolved dependency" in line or "Exception" in line
+        ]
         raise StorageError(
             f"{PACKAGES[0]}: could not be fetched ({said[-1][:160] if said else 'no reason given'}). "
             "Check the network and try again."

@@ -29,8 +29,8 @@ def require_java() -> Path:
     """
     home = find_java()
     if home is None:
-        found = [f"{version} in {place}" for place in _candidates() if (version := java_version(place))]
-        seen = f"found only {listed(found)}" if found else "found none"
+        found = {version for place in _candidates() if (version := java_version(place))}
+        seen = f"and there is only {listed(sorted(found))}" if found else "and there is none"
         raise SettingsError(f"Java: Spark needs version 17 or 21, {seen}. {_advice()}")
     os.environ["JAVA_HOME"] = str(home)
     return home

@@ -90,14 +90,18 @@ def load_manifest(location: str, run_id: str) -> Manifest:
         checks = tuple(CheckRecord(**{**c, "example_keys": tuple(c["example_keys"])}) for c in data["checks"])
         return Manifest(**{**data, **times, "checks": checks, "source_files": tuple(data["source_files"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{location}: the manifest of run {run_id} cannot be read. Restore the folder _runs.") from error
+        raise StorageError(
+            f"{location}: the manifest of run {run_id} cannot be read. Restore the folder _runs."
+        ) from error
 
 
 def record_commit(mesh: Mesh, manifest: Manifest, commit: Commit, *, edges: Sequence[ColumnEdge] = ()) -> VersionRecord:
     """Tell the catalog of a committed run; telling it twice changes nothing."""
     kept_from = commit.version
     if manifest.mode == "append":
-        earlier = [record for record in read_versions(mesh.catalog, manifest.product) if record.version < commit.version]
+        earlier = [
+            record for record in read_versions(mesh.catalog, manifest.product) if record.version < commit.version
+        ]
         kept_from = earlier[-1].kept_from if earlier else commit.version
     record = manifest.version_record(commit, kept_from=kept_from)
     finish_run(

@@ -34,7 +34,7 @@ Value = str | int
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
-    """One column of a profile. `count` is all rows; finite values are `count - null_count - nan_count - infinite_count`."""
+    """One column of a profile. `count` is all rows, `valid_count` those with a finite value."""
 
     kind: Kind
     count: int

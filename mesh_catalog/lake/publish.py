@@ -12,37 +12,37 @@ between commit and catalog, the next publish of the product repairs the catalog 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-from uuid import uuid4
+from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import register_product
-from mesh_catalog.catalog.runs import CheckRecord, consumed_files, finish_run, latest_version, read_checks, start_run
-from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, StorageError, TransformError, listed
-from mesh_catalog.lake.audit import Audit
-from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
-from mesh_catalog.lake.collect import profile_metrics
-from mesh_catalog.lake.gate import commit_gate
-from mesh_catalog.lake.lineage_events import column_edges, mark_events
-from mesh_catalog.lake.manifest import Manifest, record_commit, repair_catalog
-from mesh_catalog.lake.messages import describe_error, spark_condition
+from mesh_catalog.catalog.runs import (
+    CheckRecord,
+    consumed_files,
+    finish_run,
+    latest_version,
+    read_checks,
+    read_versions,
+    start_run,
+)
+from mesh_catalog.errors import BatchRefusedError, InputError, MeshError, TransformError
+from mesh_catalog.lake.batch import Batch, observation, write_batch
+from mesh_catalog.lake.manifest import repair_catalog
 from mesh_catalog.lake.profiles import load_profile
 from mesh_catalog.lake.quarantine import publish_staged
 from mesh_catalog.lake.read import read_table
-from mesh_catalog.lake.session import openlineage_file
 from mesh_catalog.lake.sources import new_files, read_source
-from mesh_catalog.lake.table import TableState, read_table_state, reconcile_properties, table_properties
+from mesh_catalog.lake.table import TableState, read_table_state
 from mesh_catalog.lake.transform import run_transform
-from mesh_catalog.workspace import product_reads
+from mesh_catalog.workspace import SOURCE, product_reads
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Observation, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
@@ -70,28 +70,9 @@ class PublishResult:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Batch:
-    """Rows on their way into a table."""
-
-    contract: Contract
-    frame: DataFrame
-    location: str
-    run_id: str
-    owner: str
-    state: TableState
-    personal_inputs: bool
-    inputs: Mapping[str, int] = field(default_factory=dict)
-    input_locations: Mapping[str, str] = field(default_factory=dict)
-    source_files: tuple[str, ...] = ()
-    source_observation: Observation | None = None
-
-    @property
-    def product(self) -> str:
-        return self.contract.id
-
-
-def publish_product(spark: SparkSession, mesh: Mesh, product: ProductSpec, *, run_id: str | None = None) -> PublishResult:
+def publish_product(
+    spark: SparkSession, mesh: Mesh, product: ProductSpec, *, run_id: str | None = None
+) -> PublishResult:
     """Run a product's transform and publish what it makes.
 
     Args:
@@ -173,7 +154,7 @@ def publish_frame(
         state = _known_state(spark, mesh, contract, location, owner)
         if state.commit_of(run):
             return _published(mesh, contract.id, run, started)
-        batch = _Batch(
+        batch = Batch(
             contract=contract,
             frame=frame,
             location=location,
@@ -220,8 +201,6 @@ def _recorded(mesh: Mesh, run_id: str) -> Iterator[None]:
 
 
 def _published(mesh: Mesh, product: str, run_id: str, started: float) -> PublishResult:
-    from mesh_catalog.catalog.runs import read_versions
-
     record = next(record for record in read_versions(mesh.catalog, product) if record.run_id == run_id)
     return PublishResult(
         product=product,
@@ -239,24 +218,24 @@ def _published(mesh: Mesh, product: str, run_id: str, started: float) -> Publish
 
 def _read_inputs(
     spark: SparkSession, mesh: Mesh, product: ProductSpec, run_id: str, location: str, state: TableState
-) -> _Batch | None:
+) -> Batch | None:
     """The batch that the transform makes of its inputs at their newest versions; None where no new file has come."""
     frames: dict[str, DataFrame] = {}
     inputs: dict[str, int] = {}
     locations: dict[str, str] = {}
     personal = bool(product.contract.personal_columns)
     files: tuple[str, ...] = ()
-    observation = None
+    readable = None
     for name in product_reads(product):
-        if name == "source":
+        if name == SOURCE:
             if product.source is None:
                 raise TransformError("reads `source`, but has no source.yaml. Add one.", product=product.name)
             consumed = consumed_files(mesh.catalog, product.name) if product.contract.write_mode == "append" else set()
             arrived = new_files(spark, mesh.settings.workspace, product.source, consumed)
             if not arrived:
                 return None
-            observation = _observation()
-            frames[name] = read_source(spark, product.source, arrived, observation)
+            readable = observation()
+            frames[name] = read_source(spark, product.source, arrived, readable)
             files = tuple(file.identity for file in arrived)
             continue
         ticket = request_read(mesh, name, purpose="build")
@@ -265,7 +244,7 @@ def _read_inputs(
         locations[ticket.location] = name
         personal = personal or _is_personal(mesh, name)
     frame = run_transform(spark, product, frames, quote=not personal)
-    return _Batch(
+    return Batch(
         contract=product.contract,
         frame=frame,
         location=location,
@@ -276,7 +255,7 @@ def _read_inputs(
         inputs=inputs,
         input_locations=locations,
         source_files=files,
-        source_observation=observation,
+        source_observation=readable,
     )
 
 
@@ -285,115 +264,9 @@ def _is_personal(mesh: Mesh, product: str) -> bool:
     return spec is None or bool(spec.contract.personal_columns)
 
 
-def _observation() -> Observation:
-    from pyspark.sql import Observation
-
-    return Observation(f"mesh_{uuid4().hex}")
-
-
-def _write(spark: SparkSession, mesh: Mesh, batch: _Batch, started: float) -> PublishResult:
-    conformed = _conform(batch)
-    rules, profile = _observation(), _observation()
-    kept = conformed.kept(conformed.typed.observe(rules, *conformed.metrics()))
-    rows = kept.observe(profile, *profile_metrics(batch.contract))
-    latest = latest_version(mesh.catalog, batch.product)
-    audit = Audit(
-        spark=spark,
-        conformed=conformed,
-        location=batch.location,
-        run_id=batch.run_id,
-        rules=rules,
-        profile=profile,
-        source=batch.source_observation,
-        earlier_rows=(latest.total_rows or 0) if latest and batch.contract.write_mode == "append" else 0,
-        earlier_version=batch.state.version if batch.contract.write_mode == "append" else None,
-        inputs=batch.inputs,
-        source_files=batch.source_files,
-    )
-    events = mark_events(openlineage_file(spark))
-    try:
-        _commit(spark, batch, rows, audit)
-    except BatchRefusedError as refusal:
-        finish_run(mesh.catalog, batch.run_id, outcome="refused", message=str(refusal), checks=audit.checks)
-        raise
-    return _record(spark, mesh, batch, audit.manifest, events, audit, started)
-
-
-def _conform(batch: _Batch) -> ConformedBatch:
-    try:
-        return conform(batch.frame, batch.contract)
-    except ColumnsDifferError as error:
-        told = []
-        if error.missing:
-            told.append(f"column {listed(error.missing)} of contract.yaml is missing in its rows")
-        if error.extra:
-            told.append(f"column {listed(error.extra)} is not in contract.yaml")
-        raise TransformError(
-            f"{'; '.join(told)}. Make the transform and the contract agree.", product=batch.product
-        ) from error
-
-
-def _commit(spark: SparkSession, batch: _Batch, rows: DataFrame, audit: Audit) -> None:
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-
-    if batch.state.version is None:
-        options = table_properties(batch.contract)
-    else:
-        reconcile_properties(spark, batch.location, batch.state, batch.contract)
-        options = {"mergeSchema" if batch.contract.write_mode == "append" else "overwriteSchema": "true"}
-    options |= {
-        "userMetadata": json.dumps({"mesh_run": batch.run_id}),
-        "txnAppId": batch.product,
-        "txnVersion": str(batch.state.transaction + 1),
-    }
-    try:
-        with commit_gate(spark, batch.location, audit, reads_table=audit.reads_table):
-            rows.write.format("delta").mode(batch.contract.write_mode).options(**options).save(batch.location)
-    except (PySparkException, Py4JJavaError) as error:
-        raise _write_error(batch, error) from error
-    if audit.manifest_stored is False:  # Delta skipped the write: its transaction number was taken meanwhile
-        raise _conflict(batch.product)
-
-
-def _write_error(batch: _Batch, error: Exception) -> MeshError:
-    condition = spark_condition(error) or ""
-    if "CONCURRENT" in condition.upper() or "Concurrent" in str(error)[:300]:
-        return _conflict(batch.product)
-    if "No space left" in str(error):
-        return StorageError(f"{batch.product}: the disk is full. Readers stay on the version they had; free space and publish again.")
-    if condition.startswith("DELTA_") and "STATE" in condition:
-        return StorageError(f"{batch.product}: its Delta log cannot be read ({condition}). Restore the table's folder.")
-    told = describe_error(error, quote=not batch.personal_inputs)
-    return TransformError(f"failed while its rows were computed: {told}. Readers stay on the version they had.", product=batch.product)
-
-
-def _conflict(product: str) -> ConflictError:
-    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")
-
-
-def _record(
-    spark: SparkSession, mesh: Mesh, batch: _Batch, manifest: Manifest, events: Any, audit: Audit, started: float
-) -> PublishResult:
-    state = read_table_state(batch.product, batch.location)
-    commit = state.commit_of(batch.run_id)
-    if commit is None:
-        raise StorageError(f"{batch.product}: the commit of run {batch.run_id} is not in the table's log. Publish again.")
-    edges = column_edges(
-        spark, events, output=(batch.product, batch.location), inputs=batch.input_locations
-    )
-    record = record_commit(mesh, manifest, commit, edges=edges)
-    if manifest.quarantined_count:
+def _write(spark: SparkSession, mesh: Mesh, batch: Batch, started: float) -> PublishResult:
+    record = write_batch(spark, mesh, batch)
+    if record.quarantined_count:
+        state = read_table_state(batch.product, batch.location)
         _publish_quarantine(spark, mesh, batch.contract, batch.location, state, batch.owner)
-    return PublishResult(
-        product=batch.product,
-        run_id=batch.run_id,
-        outcome="published",
-        version=record.version,
-        rows=manifest.rows,
-        total_rows=manifest.total_rows,
-        quarantined_count=manifest.quarantined_count,
-        checks=manifest.checks,
-        profile=audit.profile_found,
-        seconds=time.monotonic() - started,
-    )
+    return _published(mesh, batch.product, batch.run_id, started)

@@ -45,6 +45,8 @@ _RUNTIME = {
     "spark.sql.adaptive.enabled": "true",
     # Pruned columns are not parsed, so that a broken row would be seen by one query and missed by the next.
     "spark.sql.csv.parser.columnPruning.enabled": "false",
+    # Spark 4.2.0 hangs where a Python UDF reads a Parquet or Delta table column-wise, its default.
+    "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
     # VACUUM lists folders by Spark jobs; one job a folder takes ten times as long.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
 }
@@ -73,7 +75,9 @@ def open_session(settings: Settings, *, app_name: str) -> SparkSession:
         # The context by itself: a session builder's options would go before what spark-submit was given.
         context = SparkContext(conf=conf, gateway=None if SparkContext._gateway else _launch(conf))
     except PySparkRuntimeError as error:
-        raise StorageError(f"Spark does not start ({error.getCondition()}). Try: {_spark_submit()} --version") from error
+        raise StorageError(
+            f"Spark does not start ({error.getCondition()}). Try: {_spark_submit()} --version"
+        ) from error
     except Py4JJavaError as error:
         where = settings.spark_master or "local[*]"
         raise StorageError(
@@ -96,7 +100,9 @@ def close_session() -> None:
     try:
         context._jsc.sc().listenerBus().waitUntilEmpty(_DRAIN_SECONDS * 1000)
     except Py4JError:
-        logger.warning("Spark's listeners are not done after %s s; the lineage of the last write may be missing", _DRAIN_SECONDS)
+        logger.warning(
+            "Spark's listeners are not done after %s s; the lineage of the last write may be missing", _DRAIN_SECONDS
+        )
     context.stop()
 
 

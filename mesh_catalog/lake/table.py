@@ -95,7 +95,8 @@ def table_properties(contract: Contract) -> dict[str, str]:
 
 
 def _statistics_property(contract: Contract) -> dict[str, str]:
-    shown = [c.name for c in contract.columns if not c.personal and column_kind(c.spark_type) != "other"]
+    without = ("boolean", "other")  # Delta keeps no statistics of them, and refuses to be told so
+    shown = [c.name for c in contract.columns if not c.personal and column_kind(c.spark_type) not in without]
     if not shown:
         return {_STATS_COUNT: "0"}
     return {_STATS_COLUMNS: ",".join(quoted(name) for name in shown)}

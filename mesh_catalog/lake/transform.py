@@ -1,6 +1,6 @@
 """A domain's transform: build.sql or build.py, run over the frames of its inputs.
 
-This is the one boundary that runs a domain's code: what it raises becomes a `TransformError` with the product's address.
+The one boundary that runs a domain's code: what it raises becomes a `TransformError` with the product's address.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from mesh_catalog.errors import MeshError, TransformError
 from mesh_catalog.lake.messages import describe_error
+from mesh_catalog.workspace import SOURCE
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -43,8 +44,10 @@ def build(*, reads: Sequence[str]) -> Callable[[Function], Function]:
     return mark
 
 
-def run_transform(spark: SparkSession, product: ProductSpec, frames: Mapping[str, DataFrame], *, quote: bool) -> DataFrame:
-    """The product's rows as a lazy frame.
+def run_transform(
+    spark: SparkSession, product: ProductSpec, frames: Mapping[str, DataFrame], *, quote: bool
+) -> DataFrame:
+    """The product's rows as a lazy frame: of its transform, or of its source where it has none.
 
     Args:
         frames: A frame for every input, by the name the transform reads it under.
@@ -55,7 +58,7 @@ def run_transform(spark: SparkSession, product: ProductSpec, frames: Mapping[str
     """
     path = product.build
     if path is None:
-        raise TransformError("has no build.sql or build.py. Add one.", product=product.name)
+        return frames[SOURCE]
     run = _run_sql if path.suffix == ".sql" else _run_python
     try:
         frame = run(spark, path, frames)
@@ -63,7 +66,9 @@ def run_transform(spark: SparkSession, product: ProductSpec, frames: Mapping[str
         raise
     except Exception as error:  # a domain's code may raise anything
         told = describe_error(error, folder=path.parent, quote=quote)
-        raise TransformError(f"{path.name} failed: {told}. Correct it and publish again.", product=product.name) from error
+        raise TransformError(
+            f"{path.name} failed: {told}. Correct it and publish again.", product=product.name
+        ) from error
     if not hasattr(frame, "sparkSession"):
         raise TransformError(
             f"{path.name} returned {type(frame).__name__}, not a Spark DataFrame. Return one.", product=product.name
@@ -101,17 +106,18 @@ def _with_views(sql: str, views: Mapping[str, str]) -> str:
 
 
 def _run_python(_spark: SparkSession, path: Path, frames: Mapping[str, DataFrame]) -> Any:
-    from pyspark import cloudpickle
+    import pyspark
 
+    pickling: Any = pyspark.cloudpickle
     module = _load_module(path)
     functions = [value for value in vars(module).values() if hasattr(value, _READS)]
     if len(functions) != 1:
         raise ValueError(f"has {len(functions)} functions marked @build; it must have one")
-    cloudpickle.register_pickle_by_value(module)  # Spark's workers cannot import a file by its path
+    pickling.register_pickle_by_value(module)  # Spark's workers cannot import a file by its path
     try:
         return functions[0](*(frames[name] for name in getattr(functions[0], _READS)))
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        pickling.unregister_pickle_by_value(module)
 
 
 def _load_module(path: Path) -> ModuleType:

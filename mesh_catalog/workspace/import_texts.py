@@ -23,11 +23,11 @@ def _words(text: str) -> frozenset[str]:
 
 _RESERVED: Final = _words(
     "all and any as asc between both by case cast check collate column constraint create cross current_date"
-    " current_time current_timestamp current_user database desc distinct drop else end escape except exists false fetch filter for"
-    " foreign from full grant group having in inner insert intersect interval into is join lateral leading left like"
-    " limit minus natural not null offset on only or order outer overlaps partition primary references right row rows"
-    " select session_user set some table tablesample then time timestamp to trailing true truncate union unique unknown"
-    " update user using values when where window with within"
+    " current_time current_timestamp current_user database desc distinct drop else end escape except exists false"
+    " fetch filter for foreign from full grant group having in inner insert intersect interval into is join"
+    " lateral leading left like limit minus natural not null offset on only or order outer overlaps partition"
+    " primary references right row rows select session_user set some table tablesample then time timestamp to"
+    " trailing true truncate union unique unknown update user using values when where window with within"
 )
 
 
@@ -58,7 +58,7 @@ def contract_text(product: str, inference: Inference) -> str:
             "schema:",
             f"  - name: {name}",
             "    physicalType: table",
-            "    # `suggested`: inferred by import, confirm by removing it. personal? counts as personal until decided.",
+            "    # `suggested`: what import inferred, until removed. personal? counts as personal until decided.",
             "    properties:",
             *(f"      - {_flow(_property(column))}" for column in inference.columns),
             "customProperties:",

@@ -126,16 +126,14 @@ class _Loader:
         return found
 
     def _load_domain(self, folder: Path, workspace: Workspace) -> None:
-        domain = None
-        with self.kept():
+        domain = DomainSpec(name=folder.name, owner=None, path=folder / "domain.yaml")
+        with self.kept():  # a mistake in domain.yaml hides none in the folders below
             domain = self._domain(folder)
             workspace.domains[domain.name] = domain
-        inside = is_inside(folder, self.root)
+        inside = is_inside(folder, self.root) and is_name(folder.name)
         for inner in self._folders(folder) if inside else []:
             name = f"{folder.name}.{inner.name}"
             self.broken.add(name)
-            if domain is None:
-                continue
             with self.kept():
                 found = self._product_or_model(inner, domain)
                 self.broken.discard(name)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.contracts.infer import ColumnSummary
 from mesh_catalog.errors import InputError
 from mesh_catalog.workspace.arrow_types import spark_type_of
 from mesh_catalog.workspace.landing_files import LandingFile, NotUtf8Error, open_landing_file, read_batches
 from mesh_catalog.workspace.summaries import TextColumn, TypedColumn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Scan", "scan_file"]
 
@@ -123,8 +128,6 @@ def _require_rows(file: LandingFile, rows: int) -> None:
 
 
 def _scan_json(file: LandingFile, told: Callable[[int], None]) -> Scan:
-    import pyarrow as pa
-
     kinds: dict[str, set[str]] = {}
     for batch in read_batches(file):
         for name, values in batch.items():
@@ -136,14 +139,8 @@ def _scan_json(file: LandingFile, told: Callable[[int], None]) -> Scan:
     for batch in read_batches(file):
         size = len(next(iter(batch.values()), []))
         for name, column in columns.items():
-            if name not in batch:
-                column.skip(size)
-            elif isinstance(column, TextColumn):
-                column.add(pa.array([_text(value) for value in batch[name]], pa.string()))
-            elif column.kind == "other":
-                column.add(pa.array([value is not None or None for value in batch[name]]))
-            else:
-                column.add(pa.array(batch[name], pa.float64() if column.kind == "number" else None))
+            present = [value for value in batch.get(name, []) if value is not None]
+            column.add(_arrow_array(column, present), absent=size - len(present))
         rows += size
         told(rows)
     _require_rows(file, rows if columns else 0)
@@ -173,8 +170,19 @@ def _json_column(name: str, kinds: set[str]) -> TextColumn | TypedColumn:
     return TextColumn(name, quoted=True)
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)
+def _arrow_array(column: TextColumn | TypedColumn, values: list[Any]) -> pa.Array:
+    """The values, none of them absent, as Arrow has them. From buffers: `pa.array` of a list loads pandas."""
+    import pyarrow as pa
+
+    if isinstance(column, TypedColumn) and column.kind in ("integer", "number"):
+        code, kind = ("q", pa.int64()) if column.kind == "integer" else ("d", pa.float64())
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(array(code, values))])
+    if isinstance(column, TypedColumn):  # only their number counts
+        return pa.nulls(len(values)).is_null()
+    texts = [str(value).encode("utf-8", "replace") for value in values]
+    ends = array("q", accumulate((len(text) for text in texts), initial=0))
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.large_string(), len(texts), buffers)
 
 
 # Parquet -----------------------------------------------------------------------------------------------------------

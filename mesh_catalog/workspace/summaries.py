@@ -23,10 +23,9 @@ KEPT_BYTES: Final = 128 * 1024 * 1024
 _FEW: Final = 10
 _SAMPLE_A_BATCH: Final = 1_000
 _SAMPLE_LIMIT: Final = 20_000
-_MISSING: Final = (
-    *("NA", "N/A", "n/a", "na", "NULL", "Null", "null", "NONE", "None", "none", "NaN", "nan"),
-    *("?", "-", ".", "#N/A", "\\N"),
-)
+_MISSING: Final = r"^(NA|N/A|n/a|na|NULL|Null|null|NONE|None|none|NaN|nan|#N/A|\\N|\?|-|\.)$"
+_SOMETHING: Final = r"(?s)."
+_NOTHING: Final = r"^$"
 _EMAIL: Final = r"[^\s@,;<>]+@[^\s@,;<>]+\.[A-Za-z]{2,}"
 _INTEGER: Final = r"^[+-]?(0|[1-9]\d{0,17})$"
 _NUMBER: Final = r"^[+-]?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
@@ -136,8 +135,7 @@ class _Sample:
         if not self.emails:
             self.emails = pc.sum(pc.match_substring_regex(texts, _EMAIL)).as_py() or 0
         if self.evidence.sampled < _SAMPLE_LIMIT:
-            step = max(len(texts) // _SAMPLE_A_BATCH, 1)
-            taken = texts.take(list(range(0, len(texts), step)))
+            taken = texts.slice(0, _SAMPLE_A_BATCH)
             self.looked_at += len(taken)
             self.evidence.add(pc.unique(taken).to_pylist())
 
@@ -195,15 +193,16 @@ class TextColumn:
         """Rows in which the column was not there."""
         self.rows += rows
 
-    def add(self, column: pa.Array) -> None:
-        """One batch of texts; null where a value is absent."""
+    def add(self, column: pa.Array, *, absent: int = 0) -> None:
+        """One batch of texts, and how many values are absent beside its own nulls."""
         import pyarrow.compute as pc
 
-        self.rows += len(column)
+        self.rows += len(column) + absent
         present = column.drop_null()
         trimmed = pc.utf8_trim_whitespace(present)
-        values = trimmed.filter(pc.not_equal(trimmed, ""))
-        empty = pc.sum(pc.equal(present, "")).as_py() or 0
+        # Matched, not compared: Arrow loads pandas to compare with a text of Python's.
+        values = trimmed.filter(pc.match_substring_regex(trimmed, _SOMETHING))
+        empty = pc.sum(pc.match_substring_regex(present, _NOTHING)).as_py() or 0
         self._blanks += len(present) - len(values) - empty
         self._filled += len(values)
         if not len(values):
@@ -310,17 +309,11 @@ def _matching(values: pa.Array, pattern: str) -> tuple[pa.Array, dict[str, int] 
     if pc.all(match).as_py():
         return values, {}
     others = values.filter(pc.invert(match))
-    if pc.all(pc.is_in(others, value_set=_missing_words())).as_py():
+    if pc.all(pc.match_substring_regex(others, _MISSING)).as_py():
         return values.filter(match), {
             pair["values"].as_py(): pair["counts"].as_py() for pair in pc.value_counts(others)
         }
     return values, None
-
-
-def _missing_words() -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(_MISSING, pa.string())
 
 
 class TypedColumn:
@@ -341,12 +334,12 @@ class TypedColumn:
         """Rows in which the column was not there."""
         self.rows += rows
 
-    def add(self, column: pa.Array) -> None:
-        """One batch of values."""
+    def add(self, column: pa.Array, *, absent: int = 0) -> None:
+        """One batch of values, and how many are absent beside its own nulls."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        self.rows += len(column)
+        self.rows += len(column) + absent
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         values = column.drop_null()

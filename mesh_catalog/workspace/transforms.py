@@ -139,6 +139,8 @@ def _query(path: Path, text: str) -> exp.Query:
         raise DocumentError(
             f"is {parsed[0].key.upper()}, not a query. Write one SELECT.", path=path, line=_line(parsed[0])
         )
+    if isinstance(parsed[0], exp.Select) and not parsed[0].expressions:
+        raise DocumentError("selects nothing. Name columns, or write select *.", path=path, line=1)
     return parsed[0]
 
 

@@ -1,0 +1,137 @@
+"""mesh publish: run transforms and publish what they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import ProductSpec
+
+__all__ = ["command"]
+
+
+@click.command("publish")
+@click.argument("products", nargs=-1, metavar="[PRODUCT]...")
+@click.option("--dry-run", is_flag=True, help="Say what would be published, in which order, and from what.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--master", help="Spark master; conf/ says it otherwise.")
+def command(products: tuple[str, ...], dry_run: bool, as_json: bool, master: str | None) -> None:
+    """Publish data products: all of the workspace, or those named, inputs first.
+
+    A batch that breaks its contract is refused and readers stay on the version they had (exit 3). Products that read a
+    refused one are left out; the others go on.
+
+    \b
+    Example:
+      mesh publish payments.transactions
+    """
+    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.settings import load_settings
+    from mesh_catalog.workspace import publish_order
+
+    with open_mesh(load_settings(master=master)) as mesh:
+        order = publish_order(mesh.workspace, list(products) or list(mesh.workspace.products))
+        if dry_run:
+            _print_plan(order, as_json=as_json)
+            return
+        _publish_all(mesh, order, as_json=as_json)
+
+
+def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
+    from mesh_catalog.cli.output import emit_json, print_table
+    from mesh_catalog.workspace import product_reads
+
+    rows = [(p.name, p.contract.write_mode, list(product_reads(p)), len(p.contract.rules)) for p in order]
+    if as_json:
+        emit_json([dict(zip(("product", "mode", "reads", "rules"), row, strict=True)) for row in rows])
+        return
+    print_table(
+        [(name, mode, ", ".join(reads), rules) for name, mode, reads, rules in rows],
+        ("product", "mode", "reads", "rules"),
+    )
+
+
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
+    from mesh_catalog.catalog.assets import sync_workspace
+    from mesh_catalog.cli.output import emit_json, progress
+    from mesh_catalog.errors import MeshError
+    from mesh_catalog.lake.publish import publish_product
+    from mesh_catalog.lake.session import open_session
+    from mesh_catalog.workspace import product_reads
+
+    sync_workspace(mesh.catalog, mesh.workspace)
+    with progress("starts Spark"):
+        spark = open_session(mesh.settings, app_name="mesh publish")
+    told: list[dict[str, Any]] = []
+    stopped: dict[str, MeshError | None] = {}
+    for product in order:
+        blocked = [name for name in product_reads(product) if name in stopped]
+        if blocked:
+            stopped[product.name] = None
+            told.append({"product": product.name, "outcome": "left out", "reason": f"reads {', '.join(blocked)}"})
+        else:
+            try:
+                with progress(f"publishes {product.name}"):
+                    result = publish_product(spark, mesh, product)
+                told.append(_told(result))
+            except MeshError as error:
+                stopped[product.name] = error
+                told.append({"product": product.name, "outcome": "stopped", "error": str(error)})
+        if not as_json:
+            _print_result(told[-1])
+    if as_json:
+        emit_json(told)
+    errors = [error for error in stopped.values() if error is not None]
+    if errors:
+        raise SystemExit(max(error.exit_code for error in errors))
+    if not as_json and told:
+        click.echo(f"next: mesh show {order[-1].name}", err=True)
+
+
+def _told(result: Any) -> dict[str, Any]:
+    verdicts = [check.verdict for check in result.checks]
+    return {
+        "product": result.product,
+        "outcome": result.outcome,
+        "version": result.version,
+        "rows": result.rows,
+        "total_rows": result.total_rows,
+        "quarantined": result.quarantined_count,
+        "checks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "warnings": [f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"],
+        "not_run": [f"{c.text}: {c.reason}" for c in result.checks if c.verdict == "not_run"],
+        "run_id": result.run_id,
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def _print_result(told: dict[str, Any]) -> None:
+    if "error" in told:
+        click.echo(told["error"], err=True)
+        return
+    if told["outcome"] == "left out":
+        click.echo(f"{told['product']}   left out: {told['reason']}, which was not published", err=True)
+        return
+    if told["outcome"] == "unchanged":
+        click.echo(
+            f"{told['product']}   v{told['version']}   no new file has arrived"
+            if told["version"] is not None
+            else told["product"]
+        )
+        return
+    parts = [
+        told["product"],
+        f"v{told['version']}",
+        f"{told['rows']:,} rows",
+        f"{told['checks'].get('pass', 0)} checks passed",
+    ]
+    if told["quarantined"]:
+        parts.append(f"{told['quarantined']:,} rows in quarantine")
+    click.echo("   ".join([*parts, "profile kept", f"{told['seconds']:.1f} s"]))
+    for line in told["warnings"]:
+        click.echo(f"  warning: {line}", err=True)
+    for line in told["not_run"]:
+        click.echo(f"  not run: {line}", err=True)

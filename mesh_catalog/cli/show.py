@@ -1,0 +1,241 @@
+"""mesh show: what the catalog knows of a product or a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mesh_catalog.catalog.store import Catalog
+
+__all__ = ["command"]
+
+_VERSIONS = 5
+
+
+@click.command("show")
+@click.argument("name")
+@click.option("--refused", is_flag=True, help="The last refused batch: which checks failed, how often, for which rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(name: str, refused: bool, as_json: bool) -> None:
+    """Show a product (contract, columns, versions, last run) or a model (versions, aliases, verdicts, decisions).
+
+    \b
+    Example:
+      mesh show payments.transactions --refused
+    """
+    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.catalog.inventory import find_kind
+    from mesh_catalog.cli.output import emit_json
+
+    with open_mesh(with_workspace=False) as mesh:
+        if refused:
+            told, print_it = _refused(mesh.catalog, name), _print_refused
+        elif find_kind(mesh.catalog, name) == "model":
+            told, print_it = _model(mesh.catalog, name), _print_model
+        else:
+            told, print_it = _product(mesh.catalog, name), _print_product
+    if as_json:
+        emit_json(told)
+    else:
+        print_it(told)
+
+
+def _product(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.inventory import read_columns, read_product, read_rules
+    from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
+
+    rules = read_rules(catalog, name)
+    runs = read_runs(catalog, name, limit=1)
+    columns = [
+        {
+            "name": column.name,
+            "type": column.spark_type,
+            "classification": column.classification,
+            "personal": column.personal,
+            "rules": [rule.text or rule.id for rule in rules if rule.column == column.name],
+            "description": column.description,
+        }
+        for column in read_columns(catalog, name)
+    ]
+    return {
+        "product": read_product(catalog, name),
+        "columns": columns,
+        "rules": [rule.text or rule.id for rule in rules if rule.column is None],
+        "versions": read_versions(catalog, name)[: -_VERSIONS - 1 : -1],
+        "last_run": runs[0] if runs else None,
+        "checks": read_checks(catalog, runs[0].id) if runs else [],
+    }
+
+
+def _print_product(told: Mapping[str, Any]) -> None:
+    from mesh_catalog.cli.output import print_table
+
+    product = told["product"]
+    click.echo(f"{product.name}   {product.description or 'no description'}")
+    _print_facts(
+        [
+            ("owner", product.owner or "nobody: name one in domain.yaml"),
+            ("on call", product.on_call),
+            ("contract", f"{product.contract_version}, {product.status}, {product.write_mode}"),
+            ("tags", ", ".join(product.tags)),
+            ("time", product.event_time),
+            ("source", product.source),
+            ("retired", f"{product.retired_at:%Y-%m-%d}" if product.retired_at else None),
+            ("rules", ", ".join(told["rules"])),
+        ]
+    )
+    click.echo()
+    rows = [
+        (c["name"], c["type"], c["classification"] or "-", ", ".join(c["rules"]) or "-", c["description"] or "")
+        for c in told["columns"]
+    ]
+    print_table(rows, ("column", "type", "classification", "rules", "description"))
+    click.echo()
+    if told["versions"]:
+        print_table(
+            [_version_row(v) for v in told["versions"]], ("version", "rows", "in all", "events", "committed (UTC)")
+        )
+    _print_run(told["last_run"], told["checks"])
+    _print_next(product.name, told)
+
+
+def _print_next(name: str, told: Mapping[str, Any]) -> None:
+    run = told["last_run"]
+    if run is not None and run.outcome == "refused":
+        click.echo(f"next: mesh show {name} --refused", err=True)
+    elif told["versions"]:
+        click.echo(f"next: mesh preview {name}", err=True)
+    else:
+        click.echo(f"next: mesh publish {name}", err=True)
+
+
+def _version_row(version: Any) -> tuple[Any, ...]:
+    events = ""
+    if version.event_from and version.event_to:
+        events = f"{version.event_from:%Y-%m-%d %H:%M} to {version.event_to:%Y-%m-%d %H:%M}"
+    return f"v{version.version}", version.rows, version.total_rows, events, version.committed_at
+
+
+def _print_run(run: Any, checks: Sequence[Any]) -> None:
+    if run is None:
+        click.echo("never published")
+        return
+    outcome = run.outcome or "under way, or cut off"
+    passed = sum(check.verdict == "pass" for check in checks)
+    counted = f", {passed} of {len(checks)} checks passed" if checks else ""
+    click.echo(f"last run {outcome} at {run.started_at:%Y-%m-%d %H:%M} by {run.principal}{counted}")
+    if run.message and run.outcome == "failed":
+        click.echo(f"  {run.message}")
+    _print_checks([check for check in checks if check.verdict != "pass"])
+
+
+def _print_checks(checks: Sequence[Any]) -> None:
+    from mesh_catalog.cli.output import print_table
+
+    if not checks:
+        return
+    rows = []
+    for check in checks:
+        broken = "" if check.broken_count is None else f"{check.broken_count:,} rows break it"
+        told = f"e.g. {', '.join(check.example_keys)}" if check.example_keys else check.reason or ""
+        rows.append((check.verdict, check.text, broken, told))
+    print_table(rows, ("verdict", "check", "", ""))
+
+
+def _refused(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.inventory import read_product
+    from mesh_catalog.catalog.runs import latest_version, read_checks, read_runs
+
+    read_product(catalog, name)
+    runs = read_runs(catalog, name, limit=1, outcome="refused")
+    latest = latest_version(catalog, name)
+    checks = [check for check in read_checks(catalog, runs[0].id) if check.verdict == "fail"] if runs else []
+    version = latest.version if latest else None
+    return {"product": name, "run": runs[0] if runs else None, "readers_on": version, "checks": checks}
+
+
+def _print_refused(told: Mapping[str, Any]) -> None:
+    run = told["run"]
+    if run is None:
+        click.echo(f"{told['product']}   no batch was ever refused", err=True)
+        return
+    readers = "no version yet" if told["readers_on"] is None else f"v{told['readers_on']}"
+    click.echo(f"{told['product']}   refused at {run.started_at:%Y-%m-%d %H:%M}, readers are on {readers}")
+    _print_checks(told["checks"])
+    click.echo(f"next: correct the batch or the contract, then mesh publish {told['product']}", err=True)
+
+
+def _model(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.decisions import read_decisions
+    from mesh_catalog.catalog.inventory import read_model
+    from mesh_catalog.catalog.models import read_aliases, read_model_versions
+    from mesh_catalog.catalog.verdicts import read_verdicts
+
+    return {
+        "model": read_model(catalog, name),
+        "aliases": read_aliases(catalog, name),
+        "versions": read_model_versions(catalog, name)[: -_VERSIONS - 1 : -1],
+        "verdicts": read_verdicts(catalog, name, _VERSIONS),
+        "decisions": read_decisions(catalog, name, _VERSIONS),
+    }
+
+
+def _print_model(told: Mapping[str, Any]) -> None:
+    from mesh_catalog.cli.output import print_table
+
+    model, aliases = told["model"], told["aliases"]
+    click.echo(f"{model.name}   {model.goal}")
+    _print_facts(
+        [
+            ("owner", model.owner or "nobody: name one in domain.yaml"),
+            ("on call", model.on_call),
+            ("decides", model.decides),
+            ("target", f"{model.target} ({model.kind})"),
+            ("features", ", ".join(model.features)),
+            ("algorithm", f"{model.algorithm}, by {model.metric}"),
+            ("retired", f"{model.retired_at:%Y-%m-%d}" if model.retired_at else None),
+        ]
+    )
+    if told["versions"]:
+        click.echo()
+        rows = [_model_version_row(version, aliases) for version in told["versions"]]
+        print_table(rows, ("version", "alias", "metrics", "learned from", "made (UTC)"))
+    if told["verdicts"]:
+        click.echo()
+        print_table([_verdict_row(v) for v in told["verdicts"]], ("window to", "verdict", "share", "limit", "report"))
+    if told["decisions"]:
+        click.echo()
+        print_table([_decision_row(d) for d in told["decisions"]], ("at (UTC)", "decision", "by", "reasons"))
+    if not told["versions"]:
+        click.echo(f"next: mesh train {model.name}", err=True)
+    else:
+        click.echo(f"next: mesh monitor {model.name}", err=True)
+
+
+def _model_version_row(version: Any, aliases: Mapping[str, int]) -> tuple[str, ...]:
+    names = ", ".join(alias for alias, pointed in aliases.items() if pointed == version.version)
+    metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(version.metrics.items())[:4])
+    inputs = ", ".join(f"{name} v{number}" for name, number in sorted(version.inputs.items()))
+    return f"v{version.version}", names or "-", metrics, inputs, f"{version.created_at:%Y-%m-%d %H:%M}"
+
+
+def _verdict_row(verdict: Any) -> tuple[str, ...]:
+    until = f"{verdict.window_to:%Y-%m-%d %H:%M}" if verdict.window_to else "-"
+    word = "drift" if verdict.drifted else "no drift"
+    return until, word, f"{verdict.share:.2f}", f"{verdict.limit:.2f}", verdict.report_html or "-"
+
+
+def _decision_row(decision: Any) -> tuple[str, ...]:
+    versions = [f"v{number}" for number in (decision.from_version, decision.to_version) if number is not None]
+    word = f"{decision.action} {' → '.join(dict.fromkeys(versions))}".strip()
+    return f"{decision.at:%Y-%m-%d %H:%M}", word, decision.principal, "; ".join(decision.reasons)
+
+
+def _print_facts(facts: Sequence[tuple[str, str | None]]) -> None:
+    for label, text in facts:
+        if text:
+            click.echo(f"  {label:<10}{text}")

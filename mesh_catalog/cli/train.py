@@ -1,0 +1,77 @@
+"""mesh train: train a model, log it, register it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from mesh_catalog.models.train import TrainResult
+    from mesh_catalog.specs import ModelSpec
+
+__all__ = ["command"]
+
+_SHOWN = ("roc_auc", "average_precision", "accuracy", "log_loss", "precision", "recall")
+
+
+@click.command("train")
+@click.argument("model")
+@click.option("--until", type=click.DateTime(), metavar="TIME", help="Only rows before this event time (UTC).")
+@click.option("--run-id", metavar="ID", help="Go on with a training that was cut off.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--master", help="Spark master; conf/ says it otherwise.")
+def command(model: str, until: datetime | None, run_id: str | None, as_json: bool, master: str | None) -> None:
+    """Train a model on the newest data and make it the challenger; the first that passes its gate becomes champion.
+
+    The rows it learns from are published as MODEL__training. A version that does not keep gate.at_least is registered
+    as well, but stays challenger (exit 3).
+
+    \b
+    Example:
+      mesh train payments.fraud
+    """
+    from uuid import uuid4
+
+    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.catalog.assets import sync_workspace
+    from mesh_catalog.cli.output import emit_json, progress
+    from mesh_catalog.cli.steps import telling
+    from mesh_catalog.lake.session import open_session
+    from mesh_catalog.models.train import train_model
+    from mesh_catalog.settings import load_settings
+
+    with open_mesh(load_settings(master=master)) as mesh:
+        spec = mesh.workspace.model(model)
+        sync_workspace(mesh.catalog, mesh.workspace)
+        with progress("starts Spark"):
+            spark = open_session(mesh.settings, app_name=f"mesh train {model}")
+        with telling() as tell:
+            result = train_model(spark, mesh, spec, run_id=run_id or uuid4().hex, until=until, tell=tell)
+    if as_json:
+        emit_json(result)
+    else:
+        _print_result(spec, result)
+    if result.unmet:
+        click.echo(f"{model} v{result.version} stays challenger: {'; '.join(result.unmet)}", err=True)
+        raise SystemExit(3)
+    if not as_json:
+        click.echo(f"next: mesh score {model}" if result.alias == "champion" else f"next: mesh show {model}", err=True)
+
+
+def _print_result(spec: ModelSpec, result: TrainResult) -> None:
+    metric = spec.metric
+    inputs = ", ".join(f"{product} v{version}" for product, version in result.inputs.items())
+    click.echo(
+        f"frames    {result.train_rows:,} rows to learn from, {result.test_rows:,} to test on "
+        f"(from {result.test_from[:16]} on, {result.positive_share:.2%} are 1), of {inputs}\n"
+        f"baseline  {metric} {result.baseline[metric]:.3f}"
+    )
+    click.echo(f"trains    {spec.algorithm}   {result.seconds.get('fit', 0.0):.1f} s")
+    shown = sorted(_SHOWN, key=lambda name: name != metric)
+    click.echo("tests     " + "   ".join(f"{name} {result.metrics[name]:.3f}" for name in shown))
+    click.echo(
+        f"registers {result.model} v{result.version}   {result.alias}   "
+        f"learned from {result.training_product} v{result.training_version}; curves and pins in MLflow"
+    )

@@ -1,0 +1,1 @@
+"""Features: what was known about an entity at a time."""

@@ -1,0 +1,1 @@
+"""Models: frame, split, train, evaluate, compare, register."""

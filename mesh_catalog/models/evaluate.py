@@ -1,0 +1,160 @@
+"""How well scores tell the classes apart: metrics, curves and the baseline of a test window.
+
+One Spark job counts labels per score; the rest is numpy on those counts, so that the cost on the driver is bounded at
+any number of rows. Metrics are exact up to EXACT_ROWS test rows; above, scores are counted on a grid of 2^-20, which
+can move a ranking metric by no more than the share of pairs that fall into one cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["EXACT_ROWS", "Curve", "Evaluation", "ScoreCounts", "baseline_metrics", "count_scores", "evaluate_counts"]
+
+EXACT_ROWS = 1_000_000
+_GRID = 2**20
+_CURVE_POINTS = 200
+_CLIP = 1e-15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Points of a curve, at most 201, from the highest threshold to the lowest."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCounts:
+    """Rows per distinct score, scores falling."""
+
+    scores: Floats
+    positives: Floats
+    negatives: Floats
+    loss: float
+    """Sum of the rows' logarithmic loss."""
+
+    @property
+    def rows(self) -> int:
+        return int(self.positives.sum() + self.negatives.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """roc_auc, average_precision, log_loss; accuracy, precision and recall at a threshold of 0.5; 0..1 but the loss."""
+
+    rows: int
+    positive_share: float
+    metrics: Mapping[str, float]
+    roc: Curve
+    """x: false-positive rate, y: true-positive rate."""
+    precision_recall: Curve
+    """x: recall, y: precision."""
+
+
+def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> ScoreCounts:
+    """Count labels per score.
+
+    Args:
+        scored: Reads `label` (0 or 1, never null) and `score` (double, 0..1).
+        rows: About how many rows `scored` has: decides between exact scores and the grid.
+
+    Cost: one job, one shuffle of at most min(rows, 2^20) groups per task.
+    """
+    import numpy as np  # late: weight
+    from pyspark.sql import functions as F
+
+    value = F.col(f"`{score}`").cast("double")
+    positive = F.col(f"`{label}`").cast("double")
+    clipped = F.least(F.greatest(value, F.lit(_CLIP)), F.lit(1 - _CLIP))
+    loss = -(positive * F.log(clipped) + (1 - positive) * F.log1p(-clipped))
+    cell = value if rows <= EXACT_ROWS else F.floor(value * _GRID) / _GRID
+    table = (
+        scored.select(cell.alias("s"), positive.alias("y"), loss.alias("l"))
+        .groupBy("s")
+        .agg(F.sum("y").alias("p"), F.sum(1 - F.col("y")).alias("n"), F.sum("l").alias("l"))
+        .toArrow()
+    )
+    found = {name: table.column(name).to_numpy() for name in ("s", "p", "n", "l")}
+    order = np.argsort(-found["s"], kind="stable")
+    return ScoreCounts(
+        scores=found["s"][order],
+        positives=found["p"][order],
+        negatives=found["n"][order],
+        loss=float(np.sort(found["l"]).sum()),
+    )
+
+
+def evaluate_counts(counts: ScoreCounts) -> Evaluation:
+    """Metrics and curves of counted scores.
+
+    Raises:
+        ValueError: One of the classes has no row.
+    """
+    import numpy as np
+
+    hits, misses = np.cumsum(counts.positives), np.cumsum(counts.negatives)
+    positives, negatives, rows = float(hits[-1]), float(misses[-1]), counts.rows
+    if not positives or not negatives:
+        raise ValueError("the test rows hold one class only")
+    precision = hits / (hits + misses)
+    below = negatives - misses + counts.negatives / 2
+    called = counts.scores >= 0.5
+    true_positives, false_positives = float(counts.positives[called].sum()), float(counts.negatives[called].sum())
+    metrics = {
+        "roc_auc": float((counts.positives * below).sum() / (positives * negatives)),
+        "average_precision": float((precision * counts.positives).sum() / positives),
+        "accuracy": (true_positives + negatives - false_positives) / rows,
+        "log_loss": counts.loss / rows,
+        "precision": true_positives / (true_positives + false_positives) if called.any() else 0.0,
+        "recall": true_positives / positives,
+    }
+    return Evaluation(
+        rows=rows,
+        positive_share=positives / rows,
+        metrics=metrics,
+        roc=_curve(np.r_[0.0, misses / negatives], np.r_[0.0, hits / positives], np.r_[1.0, counts.scores]),
+        precision_recall=_curve(hits / positives, precision, counts.scores),
+    )
+
+
+def baseline_metrics(*, train_share: float, test_share: float) -> dict[str, float]:
+    """What a model scores that gives every test row the training rows' share of 1.
+
+    Args:
+        train_share: Share of 1 among the training rows, between 0 and 1.
+        test_share: The same of the test rows.
+    """
+    import math
+
+    right = test_share if train_share >= 0.5 else 1 - test_share
+    share = min(max(train_share, _CLIP), 1 - _CLIP)
+    return {
+        "roc_auc": 0.5,
+        "average_precision": test_share,
+        "accuracy": right,
+        "log_loss": -(test_share * math.log(share) + (1 - test_share) * math.log1p(-share)),
+    }
+
+
+def _curve(x: Any, y: Any, thresholds: Any) -> Curve:
+    """At most _CURVE_POINTS + 1 of the points, spread evenly along x and y, the first and the last among them."""
+    import numpy as np
+
+    if x.size > _CURVE_POINTS:
+        way = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+        kept = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], _CURVE_POINTS)))
+        kept = np.unique(np.r_[0, np.minimum(kept, x.size - 1), x.size - 1])
+        x, y, thresholds = x[kept], y[kept], thresholds[kept]
+    return Curve(x=tuple(map(float, x)), y=tuple(map(float, y)), thresholds=tuple(map(float, thresholds)))

@@ -1,0 +1,84 @@
+"""Back to the champion before, or to a version by number: moves aliases, touches no data, starts no Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
+from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions, set_alias
+from mesh_catalog.errors import GateRefusedError, NotFoundError
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+
+__all__ = ["RollbackResult", "rollback_model"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackResult:
+    model: str
+    from_version: int
+    to_version: int
+
+
+def rollback_model(
+    mesh: Mesh, model: str, *, to_version: int | None = None, reason: str = "asked for by hand"
+) -> RollbackResult:
+    """Make an earlier version the champion again.
+
+    Args:
+        to_version: Which; the champion before this one where None.
+
+    Raises:
+        NotFoundError: No champion, or no such version.
+        GateRefusedError: There was no champion before this one.
+    """
+    from mesh_catalog.models.registry import open_registry
+
+    current = read_alias(mesh.catalog, model, "champion")
+    if current is None:
+        raise NotFoundError(f"{model}: has no champion to roll back from.")
+    target = _previous(mesh, model, current) if to_version is None else to_version
+    known = {record.version for record in read_model_versions(mesh.catalog, model)}
+    if target not in known:
+        raise NotFoundError(f"{model}: no version v{target}. There is: {', '.join(f'v{v}' for v in sorted(known))}.")
+    now = datetime.now(UTC)
+    registry = open_registry(mesh.settings)
+    registry.set_alias(model, "champion", target)
+    set_alias(mesh.catalog, model, "champion", target, reason=f"rollback: {reason}", at=now)
+    record_decision(
+        mesh.catalog,
+        DecisionRecord(
+            id=uuid4().hex,
+            model=model,
+            action="rollback",
+            reasons=(reason,),
+            at=now,
+            principal=mesh.principal,
+            from_version=current,
+            to_version=target,
+            evidence={},
+        ),
+    )
+    return RollbackResult(model=model, from_version=current, to_version=target)
+
+
+def _previous(mesh: Mesh, model: str, current: int) -> int:
+    """The champion before the present one; a version that was rolled back from is not gone back to."""
+    stack: list[int] = []
+    for change in alias_history(mesh.catalog, model, "champion"):
+        if change.version is None:
+            continue
+        if change.version in stack:
+            del stack[stack.index(change.version) + 1 :]
+        else:
+            stack.append(change.version)
+    earlier = stack[: stack.index(current)] if current in stack else stack
+    if not earlier:
+        raise GateRefusedError(
+            f"{model}: v{current} is the first champion; there is none to go back to. Name one: --to"
+        )
+    return earlier[-1]

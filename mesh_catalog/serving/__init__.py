@@ -1,0 +1,1 @@
+"""Serving: a champion's scores, as a data product."""

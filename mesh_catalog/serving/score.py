@@ -1,0 +1,217 @@
+"""The batch scorer: a champion's scores of the rows that are new, as a data product.
+
+`<model>__predictions` grows by one version a call: keys, event time, the features as they were known, `score` and
+`model_version`. A row is new where its event time is later than every row's that was scored before. The target is not
+read: it is usually not known yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.assets import register_model, register_product
+from mesh_catalog.catalog.runs import VersionRecord, finish_run, read_run, read_versions, start_run
+from mesh_catalog.contracts.contract import Column
+from mesh_catalog.errors import MeshError, NotFoundError, RefusedError
+from mesh_catalog.lake.manifest import repair_catalog
+from mesh_catalog.lake.profiles import load_profile
+from mesh_catalog.lake.publish import publish_frame
+from mesh_catalog.lake.table import read_table_state
+from mesh_catalog.models.algorithms import add_score
+from mesh_catalog.models.frame import MODEL_VERSION, SCORE, FramePlan, build_frame, plan_frame
+from mesh_catalog.models.registry import Alias, open_registry
+from mesh_catalog.models.split import newest_time
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.contracts.contract import Contract
+    from mesh_catalog.specs import ModelSpec
+
+__all__ = ["ScoreResult", "score_model"]
+
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreResult:
+    """What a call of the scorer did."""
+
+    model: str
+    run_id: str
+    outcome: Literal["published", "unchanged"]
+    """unchanged: no row is newer than what was scored."""
+    product: str
+    version: int | None
+    """The newest version of the predictions; None where there is none yet."""
+    rows: int
+    model_version: int | None
+    """The version that scored; None where nothing was scored."""
+    event_from: datetime | None
+    event_to: datetime | None
+    """Event time of the newest row that is scored."""
+    inputs: Mapping[str, int]
+    seconds: float
+
+
+def score_model(
+    spark: SparkSession,
+    mesh: Mesh,
+    model: ModelSpec,
+    *,
+    run_id: str,
+    start: datetime | None = None,
+    until: datetime | None = None,
+    alias: Alias = "champion",
+    tell: Callable[[str], None] = lambda _line: None,
+) -> ScoreResult:
+    """Score the rows that are newer than what was scored before, and publish the scores.
+
+    Args:
+        run_id: Names the call; one that was cut off goes on, and a finished one is told again.
+        start: First event time to score, where it is later than what was scored (UTC where it has no zone).
+        until: First event time not to score.
+        alias: Whose scores.
+        tell: Given a line of progress at each step.
+
+    Raises:
+        NotFoundError: The model has no such alias, or a product was never published.
+        InputError: model.yaml no longer names what the version learned from.
+        BatchRefusedError: The rows break what their sources promise.
+        StorageError: A table or MLflow cannot be used.
+    """
+    started = time.monotonic()
+    plan = plan_frame(mesh, model)
+    contract = _predictions_contract(model, plan)
+    owner = model.domain.owner or mesh.principal
+    register_model(mesh.catalog, model)
+    start_run(mesh.catalog, product=model.name, kind="score", principal=mesh.principal, run_id=run_id)
+    try:
+        # A scorer that died between Delta's commit and the catalog's row has scored: the catalog must know of it first.
+        register_product(mesh.catalog, contract, domain=model.domain.name, owner=owner)
+        location = table_location(mesh.settings, contract.id)
+        repair_catalog(mesh, contract.id, location, read_table_state(contract.id, location))
+        result = _score_new(
+            spark,
+            mesh,
+            model,
+            contract,
+            run_id=run_id,
+            start=start,
+            until=until,
+            alias=alias,
+            tell=tell,
+            started=started,
+        )
+    except MeshError as error:
+        outcome: Literal["refused", "failed"] = "refused" if isinstance(error, RefusedError) else "failed"
+        finish_run(mesh.catalog, run_id, outcome=outcome, message=str(error))
+        raise
+    finish_run(
+        mesh.catalog, run_id, outcome="done" if result.outcome == "published" else "unchanged", inputs=result.inputs
+    )
+    return result
+
+
+def _score_new(
+    spark: SparkSession,
+    mesh: Mesh,
+    model: ModelSpec,
+    contract: Contract,
+    *,
+    run_id: str,
+    start: datetime | None,
+    until: datetime | None,
+    alias: Alias,
+    tell: Callable[[str], None],
+    started: float,
+) -> ScoreResult:
+    from pyspark.sql import functions as F
+
+    publish_id = uuid5(NAMESPACE_URL, f"mesh:score:{run_id}").hex
+    versions = read_versions(mesh.catalog, contract.id)
+    before = next((record for record in versions if record.run_id == publish_id), None)
+    if before is not None:
+        return _told(mesh, model, before, run_id=run_id, started=started)
+    newest = max((record.event_to for record in versions if record.event_to is not None), default=None)
+    if newest is not None:
+        start = newest + _MOMENT if start is None else max(start, newest + _MOMENT)
+    frame = build_frame(spark, mesh, model, start=start, end=until, labelled=False)
+    if newest_time(frame.rows, model.event_time) is None:
+        return ScoreResult(
+            model=model.name,
+            run_id=run_id,
+            outcome="unchanged",
+            product=contract.id,
+            version=versions[-1].version if versions else None,
+            rows=0,
+            model_version=None,
+            event_from=None,
+            event_to=newest,
+            inputs=frame.inputs,
+            seconds=round(time.monotonic() - started, 3),
+        )
+    registry = open_registry(mesh.settings)
+    number = registry.read_alias(model.name, alias)
+    if number is None:
+        raise NotFoundError(f"{model.name}: has no {alias} yet. Train one: mesh train {model.name}")
+    tell(f"scores with {model.name} v{number} ({alias})")
+    scored = add_score(registry.load_pipeline(registry.run_of(model.name, number)), frame.data, score=SCORE)
+    publish_frame(
+        spark,
+        mesh,
+        contract,
+        scored.withColumn(MODEL_VERSION, F.lit(number).cast("int")),
+        owner=model.domain.owner or mesh.principal,
+        inputs=frame.inputs,
+        run_id=publish_id,
+    )
+    record = next(record for record in read_versions(mesh.catalog, contract.id) if record.run_id == publish_id)
+    return _told(mesh, model, record, run_id=run_id, started=started)
+
+
+def _told(mesh: Mesh, model: ModelSpec, record: VersionRecord, *, run_id: str, started: float) -> ScoreResult:
+    scorers = load_profile(mesh, record.product, record.version).columns[MODEL_VERSION].values or {}
+    return ScoreResult(
+        model=model.name,
+        run_id=run_id,
+        outcome="published",
+        product=record.product,
+        version=record.version,
+        rows=record.rows,
+        model_version=max(map(int, scorers), default=None),
+        event_from=record.event_from,
+        event_to=record.event_to,
+        inputs=dict(read_run(mesh.catalog, record.run_id).inputs),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _predictions_contract(model: ModelSpec, plan: FramePlan) -> Contract:
+    score = Column(
+        name=SCORE,
+        logical_type="number",
+        spark_type="double",
+        required=True,
+        description=f"Probability that {model.target} is 1.",
+    )
+    number = Column(
+        name=MODEL_VERSION,
+        logical_type="integer",
+        spark_type="int",
+        required=True,
+        description=f"The version of {model.name} that scored the row.",
+    )
+    return plan.contract(
+        model.predictions_name,
+        (score, number),
+        write_mode="append",
+        description=f"Scores by {model.name}, with the features as they were known at each row's time.",
+    )

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mesh_catalog.catalog.assets import sync_workspace
+from mesh_catalog.catalog.store import Catalog, open_catalog
+from mesh_catalog.workspace import Workspace, load_workspace
+from tests.unit.catalog.samples import write_workspace
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'catalog.db'}"
+
+
+@pytest.fixture
+def empty(url: str) -> Iterator[Catalog]:
+    """A catalog that knows nothing."""
+    catalog = open_catalog(url)
+    yield catalog
+    catalog.close()
+
+
+@pytest.fixture
+def workspace(workspace_dir: Path) -> Workspace:
+    return load_workspace(write_workspace(workspace_dir))
+
+
+@pytest.fixture
+def catalog(empty: Catalog, workspace: Workspace) -> Catalog:
+    """A catalog that knows the sample workspace; nothing is published."""
+    sync_workspace(empty, workspace)
+    return empty

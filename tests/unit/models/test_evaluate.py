@@ -1,0 +1,71 @@
+"""Metrics of counted scores, against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from mesh_catalog.models.evaluate import ScoreCounts, baseline_metrics, evaluate_counts
+
+
+def counted(labels: np.ndarray, scores: np.ndarray) -> ScoreCounts:
+    values = np.unique(scores)[::-1]
+    positives = np.array([((scores == value) & (labels == 1)).sum() for value in values], dtype=float)
+    negatives = np.array([((scores == value) & (labels == 0)).sum() for value in values], dtype=float)
+    return ScoreCounts(scores=values, positives=positives, negatives=negatives, loss=0.0)
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(2, 200))
+@settings(max_examples=60, deadline=None)
+def test_metrics_equal_scikit_learns_ties_included(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, rows)
+    labels[:2] = [0, 1]
+    scores = np.round(rng.random(rows), 1)
+
+    found = evaluate_counts(counted(labels, scores)).metrics
+
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
+    assert found["average_precision"] == pytest.approx(average_precision_score(labels, scores))
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, scores >= 0.5))
+    assert found["precision"] == pytest.approx(precision_score(labels, scores >= 0.5, zero_division=0))
+    assert found["recall"] == pytest.approx(recall_score(labels, scores >= 0.5))
+
+
+def test_curves_are_bounded_keep_their_ends_and_their_area() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 20_000)
+    scores = np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1)
+
+    values, where = np.unique(scores, return_inverse=True)
+    positives = np.bincount(where, weights=labels)[::-1].astype(np.float64)
+    negatives = np.bincount(where, weights=1 - labels)[::-1].astype(np.float64)
+    found = evaluate_counts(ScoreCounts(scores=values[::-1], positives=positives, negatives=negatives, loss=0.0))
+
+    assert len(found.roc.x) <= 202
+    assert len(found.precision_recall.x) <= 202
+    assert (found.roc.x[0], found.roc.y[0], found.roc.x[-1], found.roc.y[-1]) == (0, 0, 1, 1)
+    assert found.precision_recall.x[-1] == 1
+    area = np.trapezoid(found.roc.y, found.roc.x)
+    assert area == pytest.approx(found.metrics["roc_auc"], abs=1e-3)
+
+
+def test_one_class_only_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="one class only"):
+        evaluate_counts(counted(np.array([1, 1]), np.array([0.2, 0.3])))
+
+
+def test_the_baseline_says_the_training_rows_majority() -> None:
+    assert baseline_metrics(train_share=0.1, test_share=0.3)["accuracy"] == 0.7
+    assert baseline_metrics(train_share=0.6, test_share=0.3)["accuracy"] == 0.3
+    assert baseline_metrics(train_share=0.5, test_share=0.5)["log_loss"] == pytest.approx(np.log(2))
+    assert baseline_metrics(train_share=0.0, test_share=0.5)["log_loss"] < 40

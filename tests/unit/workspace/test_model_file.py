@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mesh_catalog.errors import DocumentError
+from mesh_catalog.workspace import check_workspace, load_workspace
+from tests.unit.workspace.samples import MODEL, fill, write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("model: shop.churn", "model: shop.chrun", "its folder says 'shop.churn'"),
+        ("goal: Keep customers.", "gaol: x", "Did you mean 'goal'"),
+        ("goal: Keep customers.\n", "", "'goal' is missing"),
+        ("kind: binary", "kind: regression", "Allowed: binary"),
+        ("target: shop.orders.returned", "target: returned", "must be domain.product.column"),
+        ("target: shop.orders.returned", "target: shop.order.returned", "Did you mean 'shop.orders'"),
+        ("target: shop.orders.returned", "target: shop.orders.return", "Did you mean 'returned'"),
+        ("target: shop.orders.returned", "target: shop.orders.amount", "is double"),
+        ("[shop.orders.amount, shop.activity]", "[]", "'features' is missing"),
+        ("[shop.orders.amount, shop.activity]", "[amount]", "must be domain.product"),
+        ("[shop.orders.amount, shop.activity]", "[shop.orders.amunt]", "Did you mean 'amount'"),
+        ("[shop.orders.amount, shop.activity]", "[shop.orders.returned]", "is the target itself"),
+        ("[shop.orders.amount, shop.activity]", "[shop.a, shop.a]", "stands twice"),
+        ("entity: customer\n", "", "'entity' is missing"),
+        ("entity: customer", "entity: [custmer]", "Did you mean 'customer'"),
+        ("event_time: at", "event_time: amount", "no date or timestamp column"),
+        ("by: time", "by: random", "Allowed: time"),
+        ("test: 7d, ", "", "length of the test window"),
+        ("test: 7d", "test: 7 days", "not a length of time"),
+        ("test: 7d", "test: 0d", "length of the test window"),
+        ("name: xgboost", "name: lightgbm", "Allowed: xgboost, logistic_regression"),
+        ("max_depth: 6", "max_depth: deep", "must be a number"),
+        ("metric: roc_auc", "metric: auc", "Allowed: roc_auc"),
+        ("beats_champion: 0.9", "beats_champion: 95", "must be from 0 to 1"),
+        ("{roc_auc: 0.6}", "{roc: 0.6}", "Did you mean 'roc_auc'"),
+        ("window: 2d", "window: 0d", "longer than nothing"),
+        ("drift_share: 0.3", "drift_share: high", "must be a number from 0 to 1"),
+        ("on: [drift]", "on: [performance]", "is not supported yet"),
+        ("on: [drift]", "on: [weather]", "is not known"),
+        ("debounce: 2 of 3", "debounce: 4 of 3", "must read like 2 of 3"),
+        ("cooldown: 3d", "cooldown: 3d, budget: 4 per month", "'budget' is not supported yet"),
+        ("metric: roc_auc", "metric: roc_auc\ntune: {trials: 30}", "'tune' is not supported yet"),
+        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'costs' is not supported yet"),
+        ("metric: roc_auc", "metric: roc_auc\nseed: 1.5", "whole number"),
+    ],
+)
+def test_a_wrong_model_is_refused_with_the_line(workspace_dir: Path, old: str, new: str, sentence: str) -> None:
+    assert old in MODEL
+    write(fill(workspace_dir), "domains/shop/churn/model.yaml", MODEL.replace(old, new))
+    with pytest.raises(DocumentError, match=sentence) as caught:
+        load_workspace(workspace_dir)
+    assert caught.value.line is not None
+
+
+def test_a_feature_product_must_say_when_its_rows_happened(workspace_dir: Path) -> None:
+    fill(workspace_dir)
+    path = workspace_dir / "domains/shop/activity/contract.yaml"
+    path.write_text(path.read_text().partition("customProperties")[0])
+    assert ["set customProperty eventTime" in str(error) for error in check_workspace(workspace_dir)] == [True]
+
+
+def test_a_feature_product_must_hold_the_entity(workspace_dir: Path) -> None:
+    fill(workspace_dir)
+    path = workspace_dir / "domains/shop/activity/contract.yaml"
+    path.write_text(path.read_text().replace("name: customer,", "name: client,"))
+    with pytest.raises(DocumentError, match="has no column 'customer', which entity names"):
+        load_workspace(workspace_dir)
+
+
+def test_an_algorithm_may_be_a_name_alone(workspace_dir: Path) -> None:
+    text = MODEL.replace("{name: xgboost, max_depth: 6}", "logistic_regression")
+    write(fill(workspace_dir), "domains/shop/churn/model.yaml", text)
+    model = load_workspace(workspace_dir).model("shop.churn")
+    assert (model.algorithm, dict(model.parameters)) == ("logistic_regression", {})
