@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Mesh", "open_mesh"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mesh:
     """What every use case is given."""
 
@@ -45,7 +45,7 @@ def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) 
     workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
     catalog = open_catalog(chosen.catalog_url)
     try:
-        yield Mesh(chosen, workspace, catalog, chosen.principal)
+        yield Mesh(settings=chosen, workspace=workspace, catalog=catalog, principal=chosen.principal)
     finally:
         catalog.close()
 

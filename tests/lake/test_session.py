@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql.functions import udf
 
 from mesh_catalog.lake.session import open_session, openlineage_file
 from mesh_catalog.settings import Settings
@@ -106,6 +107,13 @@ def test_the_session_speaks_delta_in_utc(spark: SparkSession, tmp_path: Path) ->
     assert row["at"] == 1780315200
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
+
+
+def test_a_python_function_reads_a_delta_table(spark: SparkSession, tmp_path: Path) -> None:
+    place = str(tmp_path / "names")
+    spark.range(3).selectExpr("concat('n', id) as name").write.format("delta").save(place)
+    frame = spark.read.format("delta").load(place)
+    assert {row[0] for row in frame.select(udf(len, "int")("name")).collect()} == {2}
 
 
 def test_lineage_events_are_in_the_sessions_file(spark: SparkSession, tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ def test_what_an_overwrite_replaced_is_history_and_what_an_append_kept_is_not(ca
     assert drawn(lineage(catalog, "payments.old", direction="downstream")) == set()
 
 
+def test_a_repair_that_tells_of_an_older_version_late_does_not_age_an_edge(catalog: Catalog) -> None:
+    publish(catalog, TRANSACTIONS, 0)
+    publish(catalog, DAILY, 1, inputs={TRANSACTIONS: 0}, changes={"kept_from": 1})
+    publish(catalog, DAILY, 0, inputs={TRANSACTIONS: 0}, changes={"kept_from": 0})
+    (link,) = [link for link in lineage(catalog, DAILY, direction="upstream").links if link.target[1] == DAILY]
+    assert not link.planned
+
+
 def test_a_transform_that_reads_something_else_plans_it_at_the_next_sync(
     catalog: Catalog, workspace: Workspace
 ) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that only read: search, show, lineage, audit, preview's refusals. Without a JVM, by the real command."""
+"""The verbs that only read: search, show, lineage, audit, preview. Without a JVM, by the real command."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
-from mesh_catalog.access.gate import request_read
+from mesh_catalog.access.gate import read_audit, request_read
+from mesh_catalog.access.locations import table_location
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
@@ -142,6 +145,29 @@ def test_audit_shows_allowed_and_refused_reads(mesh: Mesh, capsys: pytest.Captur
     text = told(capsys, "audit", TRANSACTIONS)
     assert "ana" in text and "tx_amount" in text and "refused: payments.transactions v0: has no column 'ghost'" in text
     assert [event["allowed"] for event in document(capsys, "audit", TRANSACTIONS)] == [False, True]
+
+
+def test_preview_shows_rows_with_personal_values_masked_and_leaves_an_event(
+    mesh: Mesh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {
+        "transaction_id": [1, 2],
+        "customer_id": [4711, 4712],
+        "device_mail": ["a@b.c", None],
+        "tx_amount": [9.5, 3.0],
+    }
+    missing = {"tx_datetime": [NOON, NOON], "tx_fraud": [0, 1]}
+    write_deltalake(table_location(mesh.settings, TRANSACTIONS), pa.table({**columns, **missing}))
+    publish(mesh.catalog, TRANSACTIONS, 0)
+    assert run_command(["preview", TRANSACTIONS, "--limit", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and "9.5" in out
+    assert "4711" not in out and "a@b.c" not in out
+    assert "masked: customer_id, device_mail" in err
+    data = document(capsys, "preview", TRANSACTIONS, "--columns", "tx_amount, transaction_id")
+    assert sorted(row["tx_amount"] for row in data["rows"]) == [3.0, 9.5]
+    assert (data["version"], data["masked"]) == (0, [])
+    assert [event.purpose for event in read_audit(mesh, TRANSACTIONS)] == ["preview", "preview"]
 
 
 def test_an_unknown_name_ends_with_exit_code_four(mesh: Mesh, capsys: pytest.CaptureFixture[str]) -> None:
