@@ -20,7 +20,16 @@ from typing import Any
 
 import click
 
-__all__ = ["emit_json", "format_duration", "format_number", "format_table", "format_time", "print_table", "progress", "to_plain"]
+__all__ = [
+    "emit_json",
+    "format_duration",
+    "format_number",
+    "format_table",
+    "format_time",
+    "print_table",
+    "progress",
+    "to_plain",
+]
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MIN_COLUMN = 12
@@ -121,11 +130,12 @@ def format_number(value: int | float | Decimal) -> str:
     """`288,062` · `0.0143` · `1.2e-09`: whole numbers with thousands, others to four significant digits."""
     if isinstance(value, int):
         return f"{value:,}"
-    if not math.isfinite(value):
-        return str(value)
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.4g}"
+    number = float(value)
+    if not math.isfinite(number):
+        return str(number)
+    if number.is_integer() and abs(number) < 1e15:
+        return f"{int(number):,}"
+    return f"{number:,.2f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
 def format_duration(seconds: float) -> str:
@@ -171,7 +181,9 @@ def _spin(text: str, done: threading.Event) -> None:
     started = time.monotonic()
     for turn in range(sys.maxsize):
         passed = time.monotonic() - started
-        shown = _cut(f"{_FRAMES[turn % len(_FRAMES)]} {text}   {format_duration(passed)}", shutil.get_terminal_size().columns - 1)
+        shown = _cut(
+            f"{_FRAMES[turn % len(_FRAMES)]} {text}   {format_duration(passed)}", shutil.get_terminal_size().columns - 1
+        )
         sys.stderr.write(f"\r\x1b[K{shown}")
         sys.stderr.flush()
         if done.wait(0.1 if passed < 10 else 1.0):

@@ -91,6 +91,6 @@ def _advice() -> str:
 
 if __name__ == "__main__":
     try:
-        print(require_java())
+        sys.stdout.write(f"{require_java()}\n")
     except SettingsError as error:
         sys.exit(str(error))

@@ -70,23 +70,22 @@ def open_session(settings: Settings, *, app_name: str) -> SparkSession:
     if SparkContext._active_spark_context is not None:
         return _adopted(SparkSession.builder.getOrCreate(), settings)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    conf = _submitted_conf(settings, app_name) if _under_submit() else _own_conf(settings, app_name)
     try:
-        conf = _submitted_conf(settings, app_name) if _under_submit() else _own_conf(settings, app_name)
         # The context by itself: a session builder's options would go before what spark-submit was given.
-        context = SparkContext(conf=conf, gateway=None if SparkContext._gateway else _launch(conf))
+        SparkContext(conf=conf, gateway=None if SparkContext._gateway else _launch(conf))
+        _quiet_jvm()  # not earlier: under spark-submit the context's first log line sets up Spark's own configuration
+        atexit.register(close_session)
+        return SparkSession.builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise StorageError(
             f"Spark does not start ({error.getCondition()}). Try: {_spark_submit()} --version"
         ) from error
-    except Py4JJavaError as error:
-        where = settings.spark_master or "local[*]"
+    except Py4JJavaError as error:  # a master that does not answer stops the context, sooner or later
         raise StorageError(
-            f"Spark does not start on {where} ({error.java_exception.getClass().getSimpleName()}). "
+            f"Spark does not start on {conf.get('spark.master')} ({error.java_exception.getClass().getSimpleName()}). "
             "Check that the master runs, and spark.conf in conf/."
         ) from error
-    _quiet_jvm(context)
-    atexit.register(close_session)
-    return SparkSession.builder.getOrCreate()
 
 
 def close_session() -> None:
@@ -147,7 +146,7 @@ def _launch(conf: SparkConf) -> JavaGateway | None:
     reader, writer = os.pipe()
     threading.Thread(target=_pass_on, args=(reader,), name="spark-stderr", daemon=True).start()
     try:
-        return launch_gateway(conf, popen_kwargs={"stderr": writer})
+        return launch_gateway(conf, popen_kwargs={"stderr": writer})  # type: ignore[no-untyped-call]
     finally:
         os.close(writer)
 
@@ -171,7 +170,7 @@ def _submitted_conf(settings: Settings, app_name: str) -> SparkConf:
                 f"spark-submit: {name} is not on the class path. Link the jars once: "
                 f"{sys.executable} -m mesh_catalog.lake.jars, or add --packages {','.join(PACKAGES)}"
             )
-    return _with_values(conf, _defaults(settings, app_name, given["spark.master"]) | settings.spark_conf | given)
+    return _with_values(conf, {**_defaults(settings, app_name, given["spark.master"]), **settings.spark_conf, **given})
 
 
 def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
@@ -222,9 +221,9 @@ def _spark_submit() -> Path:
     return spark_home() / "bin" / "spark-submit"
 
 
-def _quiet_jvm(context: SparkContext) -> None:
-    """Give the JVM our log configuration where it was started without it."""
-    jvm = context._jvm
+def _quiet_jvm() -> None:
+    """Give the running JVM our log configuration where it was started without it."""
+    jvm = SparkContext._jvm
     assert jvm is not None
     ours = log_configuration().as_uri()
     if jvm.java.lang.System.getProperty("log4j2.configurationFile") != ours:
@@ -236,10 +235,11 @@ def _adopted(spark: SparkSession, settings: Settings) -> SparkSession:
     context = spark.sparkContext
     if _DELTA_EXTENSION not in (context.getConf().get("spark.sql.extensions") or ""):
         raise SettingsError("Spark: the running session was started without Delta. Stop it first: spark.stop()")
-    _quiet_jvm(context)
+    _quiet_jvm()
     if _under_submit():
         return spark  # it has them, and what spark-submit was given goes first
-    values = _RUNTIME | (_RUNTIME_LOCAL if context.master.startswith("local") else {}) | settings.spark_conf
+    local = _RUNTIME_LOCAL if (context.master or "").startswith("local") else {}
+    values = {**_RUNTIME, **local, **settings.spark_conf}
     for key, value in values.items():
         if key.startswith("spark.databricks.") or (key.startswith("spark.sql.") and spark.conf.isModifiable(key)):
             spark.conf.set(key, value)

@@ -10,6 +10,7 @@ Parameters are a closed set with types and ranges, under the libraries' own name
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,6 +204,7 @@ def add_score(model: PipelineModel, rows: DataFrame, *, score: str = "score") ->
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
+    _quiet_xgboost()
     scored = model.transform(rows)
     return scored.select(
         *(F.col(f"`{column}`") for column in rows.columns),
@@ -284,13 +286,9 @@ def _columns(features: Sequence[Feature]) -> list[str]:
 def _xgboost(
     parameters: Mapping[str, Any], features: Sequence[Feature], *, label: str, seed: int, workers: int
 ) -> list[Estimator[Any]]:
-    import logging
-
     from xgboost.spark import SparkXGBClassifier  # late: 6 s
 
-    # xgboost gives its loggers a handler and the level INFO unless a level is set; the workers take the driver's.
-    for name in ("XGBoost-PySpark", "SparkXGBClassifier", "XGBoostPySpark"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _quiet_xgboost()
     return [
         SparkXGBClassifier(
             features_col=_columns(features),
@@ -302,6 +300,12 @@ def _xgboost(
             **parameters,
         )
     ]
+
+
+def _quiet_xgboost() -> None:
+    """Unless a level is set, xgboost gives its loggers INFO and a handler on stderr; the workers take the driver's."""
+    for name in ("XGBoost-PySpark", "SparkXGBClassifier", "XGBoostPySpark"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _logistic_regression(

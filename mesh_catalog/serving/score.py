@@ -1,8 +1,8 @@
 """The batch scorer: a champion's scores of the rows that are new, as a data product.
 
 `<model>__predictions` grows by one version a call: keys, event time, the features as they were known, `score` and
-`model_version`. A row is new where its event time is later than every row's that was scored before. The target is not
-read: it is usually not known yet.
+`model_version`. A row is new where its event time is later than every row's that was scored before, or, at first, than
+what the champion learned from. The target is not read: it is usually not known yet.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import register_model, register_product
+from mesh_catalog.catalog.models import read_alias, read_model_versions
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import MeshError, NotFoundError, RefusedError
@@ -24,7 +25,7 @@ from mesh_catalog.lake.profiles import load_profile
 from mesh_catalog.lake.publish import publish_frame
 from mesh_catalog.lake.table import read_table_state
 from mesh_catalog.models.algorithms import add_score
-from mesh_catalog.models.frame import MODEL_VERSION, SCORE, FramePlan, build_frame, plan_frame
+from mesh_catalog.models.frame import MODEL_VERSION, SCORE, Frame, FramePlan, build_frame, plan_frame
 from mesh_catalog.models.registry import Alias, open_registry
 from mesh_catalog.models.split import newest_time
 
@@ -74,9 +75,12 @@ def score_model(
 ) -> ScoreResult:
     """Score the rows that are newer than what was scored before, and publish the scores.
 
+    Where nothing was scored before, those newer than what the scoring version learned from.
+
     Args:
         run_id: Names the call; one that was cut off goes on, and a finished one is told again.
-        start: First event time to score, where it is later than what was scored (UTC where it has no zone).
+        start: First event time to score, where it is later than what was scored (UTC where it has no zone); an
+            earlier one than what was learned from scores those rows too.
         until: First event time not to score.
         alias: Whose scores.
         tell: Given a line of progress at each step.
@@ -141,10 +145,12 @@ def _score_new(
     if before is not None:
         return _told(mesh, model, before, run_id=run_id, started=started)
     newest = max((record.event_to for record in versions if record.event_to is not None), default=None)
+    if newest is None and start is None:
+        newest = _learned_until(mesh, model, alias)
     if newest is not None:
         start = newest + _MOMENT if start is None else max(start, newest + _MOMENT)
     frame = build_frame(spark, mesh, model, start=start, end=until, labelled=False)
-    if newest_time(frame.rows, model.event_time) is None:
+    if not _has_rows(mesh, model, frame, start=start, until=until):
         return ScoreResult(
             model=model.name,
             run_id=run_id,
@@ -175,6 +181,28 @@ def _score_new(
     )
     record = next(record for record in read_versions(mesh.catalog, contract.id) if record.run_id == publish_id)
     return _told(mesh, model, record, run_id=run_id, started=started)
+
+
+def _learned_until(mesh: Mesh, model: ModelSpec, alias: Alias) -> datetime | None:
+    """Event time of the newest row that the scoring version learned from or was tested on."""
+    number = read_alias(mesh.catalog, model.name, alias)
+    learned = {record.version: record.training_version for record in read_model_versions(mesh.catalog, model.name)}
+    trained = {record.version: record.event_to for record in read_versions(mesh.catalog, model.training_name)}
+    version = learned.get(number) if number is not None else None
+    return trained.get(version) if version is not None else None
+
+
+def _has_rows(mesh: Mesh, model: ModelSpec, frame: Frame, *, start: datetime | None, until: datetime | None) -> bool:
+    """Whether any row is to be scored; where the catalog can tell, no job runs."""
+    version = frame.inputs[model.target_product]
+    ends = [
+        record.event_to
+        for record in read_versions(mesh.catalog, model.target_product)
+        if record.version <= version and record.event_to is not None
+    ]
+    if start is not None and ends and max(ends) < start:
+        return False
+    return until is None or newest_time(frame.rows, model.event_time) is not None
 
 
 def _told(mesh: Mesh, model: ModelSpec, record: VersionRecord, *, run_id: str, started: float) -> ScoreResult:

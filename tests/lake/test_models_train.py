@@ -178,7 +178,9 @@ def test_a_model_is_trained_registered_and_scored_from_published_products_only(s
     assert {(event.purpose, event.principal) for event in events} >= {("train", "tester")}
     assert all("email" not in (event.columns or ()) for event in events)
 
-    first = score_model(shop.spark, mesh, shop.model, run_id="2" * 32)
+    learned = score_model(shop.spark, mesh, shop.model, run_id="1" * 31 + "0")
+    assert (learned.outcome, learned.rows, learned.version) == ("unchanged", 0, None)
+    first = score_model(shop.spark, mesh, shop.model, run_id="2" * 32, start=START)
     assert (first.outcome, first.rows, first.model_version, first.version) == ("published", 600, 1, 0)
     again = score_model(shop.spark, mesh, shop.model, run_id="3" * 32)
     assert (again.outcome, again.rows, again.version) == ("unchanged", 0, 0)
@@ -295,7 +297,8 @@ def test_a_gate_that_is_not_kept_leaves_the_version_a_challenger_with_the_reason
 
         accepted = small.train("c" * 32)
         assert (accepted.version, accepted.alias) == (2, "champion")
-        scored = score_model(spark, small.mesh, small.model, run_id="d" * 32, until=START + timedelta(hours=500))
+        end = START + timedelta(hours=500)
+        scored = score_model(spark, small.mesh, small.model, run_id="d" * 32, start=START, until=end)
         assert (scored.rows, scored.model_version) == (500, 2)
         small.publish("payments.transactions", payments(600, 100))
         rest = score_model(spark, small.mesh, small.model, run_id="e" * 32)

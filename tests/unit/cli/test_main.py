@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -34,7 +34,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], object]], list[str]]]:
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], list[str]]:
     """Makes a verb `probe` whose body is the given function."""
 
     def make(body: Callable[[], object]) -> list[str]:
@@ -44,7 +44,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], obj
         monkeypatch.setitem(cli.VERBS, "probe", ("probe", "For tests."))
         return ["probe"]
 
-    yield make
+    return make
 
 
 def raising(error: BaseException) -> Callable[[], object]:

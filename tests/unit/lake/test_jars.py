@@ -59,10 +59,10 @@ def test_a_jar_that_spark_has_itself_is_not_kept(home: Path) -> None:
 
 
 def test_a_failed_download_is_one_sentence_and_leaves_nothing(home: Path) -> None:
-    resolver(
-        home, f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{DELTA}"; echo "[unresolved dependency: x]" >&2; exit 1'
-    )
-    with pytest.raises(StorageError, match=r"could not be fetched \(\[unresolved dependency: x\]\)\. Check the network"):
+    resolver(home, f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{DELTA}"; echo "[unresolved dependency: x]" >&2; exit 1')
+    with pytest.raises(
+        StorageError, match=r"could not be fetched \(\[unresolved dependency: x\]\)\. Check the network"
+    ):
         fetch_jars()
     assert list(cache_folder().iterdir()) == []
 

@@ -16,7 +16,7 @@ def install(folder: Path, version: str, *, release: bool = True) -> Path:
     """A folder that looks like a Java of that version."""
     (folder / "bin").mkdir(parents=True)
     program = folder / "bin" / "java"
-    program.write_text(f'#!/bin/sh\necho \'openjdk version "{version}" 2026-01-01\' >&2\n')
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2026-01-01' >&2\n")
     program.chmod(0o755)
     if release:
         (folder / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
