@@ -1,4 +1,4 @@
-"""Packaging of mesh-catalog. Tool settings are in pyproject.toml, the versions that are tested in conf/constraints.txt."""
+"""Packaging of mesh-catalog. Tool settings: pyproject.toml. Tested versions: conf/constraints.txt."""
 
 import re
 from pathlib import Path

@@ -94,9 +94,9 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
             values = batch.column(0)
             if pa.types.is_decimal(values.type):
                 values = values.cast(pa.float64())
-            for pair in pc.value_counts(values):
-                value = pair["values"].as_py()
-                counts[value] = counts.get(value, 0) + int(pair["counts"].as_py())
+            found = pc.value_counts(values)
+            for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
+                counts[value] = counts.get(value, 0) + count
     return counts
 
 

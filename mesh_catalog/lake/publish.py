@@ -184,7 +184,7 @@ def _known_state(spark: SparkSession, mesh: Mesh, contract: Contract, location: 
 def _publish_quarantine(
     spark: SparkSession, mesh: Mesh, contract: Contract, location: str, state: TableState, owner: str
 ) -> None:
-    committed = {commit.run_id for commit in state.commits}
+    committed = {commit.run_id: commit.version for commit in state.commits}
     publish_staged(spark, mesh, contract, location, committed=committed, owner=owner, publish=publish_frame)
 
 

@@ -6,7 +6,7 @@ once the batch they came with is committed: all or none. Personal values are lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,19 +65,21 @@ def publish_staged(
     contract: Contract,
     location: str,
     *,
-    committed: Collection[str],
+    committed: Mapping[str, int],
     owner: str,
     publish: Callable[..., Any],
 ) -> None:
     """Publish what committed runs staged, once; what a run staged that was never committed is deleted.
 
+    `committed` is run id → version of the table that the rows were kept out of.
     Called after each commit, and before each publish for what a killed publisher left behind.
     """
     for folder in _staged(spark, location):
         run_id = folder.getName()
         if run_id in committed:
             rows = spark.read.parquet(str(folder))
-            publish(spark, mesh, quarantine_contract(contract), rows, owner=owner, inputs={}, run_id=f"{run_id}q")
+            inputs = {contract.id: committed[run_id]}
+            publish(spark, mesh, quarantine_contract(contract), rows, owner=owner, inputs=inputs, run_id=f"{run_id}q")
         folder.getFileSystem(spark._jsc.hadoopConfiguration()).delete(folder, True)
 
 

@@ -6,9 +6,11 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.cluster import Cluster, spark_submit
 
-SECRET = "ada-48213"
+VALUE = "ada-48213"
 PROGRAM = f"""
 import json, sys
 from mesh_catalog.lake.session import close_session, open_session
@@ -16,7 +18,7 @@ from mesh_catalog.settings import load_settings
 
 spark = open_session(load_settings(), app_name="smoke")
 place = sys.argv[1]
-spark.range(0, 1000, 1, 4).selectExpr("id", "concat('{SECRET}-', id) as name").write.format("delta").save(place)
+spark.range(0, 1000, 1, 4).selectExpr("id", "concat('{VALUE}-', id) as name").write.format("delta").save(place)
 more = spark.range(1000, 1500, 1, 4).selectExpr("id", "cast(id as string) as name")
 more.write.format("delta").mode("append").save(place)
 frame = spark.read.format("delta").load(place)
@@ -24,7 +26,7 @@ try:
     frame.selectExpr("sum(cast(name as int))").collect()
     failed = False
 except Exception as error:
-    failed = "{SECRET}" in str(error)
+    failed = "{VALUE}" in str(error)
 answer = {{
     "rows": frame.count(),
     "failed": failed,
@@ -66,9 +68,10 @@ def test_spark_submit_runs_delta_on_both_workers_and_leaks_no_value(
     assert answer["executors"] == 2
     assert answer["given"] == "5"
     assert answer["app"] == "smoke"
-    assert SECRET not in done.stdout + done.stderr + cluster.executor_output()
+    assert VALUE not in done.stdout + done.stderr + cluster.executor_output()
 
 
+@pytest.mark.slow  # Spark tries for a minute
 def test_a_master_that_does_not_answer_is_one_sentence(workspace_dir: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

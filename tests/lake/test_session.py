@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "ada-48213"
+VALUE = "ada-48213"
 
 PROGRAM = f"""
 import sys
@@ -31,7 +31,7 @@ spark = open_session(load_settings(), app_name="leaks")
 place = sys.argv[1]
 spark.sql(f"create table delta.`{{place}}/checked` (name string) using delta")
 spark.sql(f"alter table delta.`{{place}}/checked` add constraint short check (length(name) < 3)")
-frame = spark.createDataFrame([("{SECRET}",)], "name string")
+frame = spark.createDataFrame([("{VALUE}",)], "name string")
 frame.write.format("delta").save(f"{{place}}/table")
 frame = spark.read.format("delta").load(f"{{place}}/table")
 
@@ -51,11 +51,11 @@ for attempt in attempts:
     try:
         attempt()
     except Exception as error:
-        failed += "{SECRET}" in str(error)
+        failed += "{VALUE}" in str(error)
 events = openlineage_file(spark)
 close_session()
 print("FAILED", failed, "of", len(attempts), "with the value in the exception")
-print("EVENTS", "{SECRET}" in events.read_text())
+print("EVENTS", "{VALUE}" in events.read_text())
 """
 
 
@@ -94,7 +94,7 @@ def test_a_value_that_breaks_a_job_is_in_nothing_that_spark_prints(
     assert done.returncode == 0, done.stderr
     assert "FAILED 5 of 5" in done.stdout
     assert "EVENTS False" in done.stdout
-    assert SECRET not in done.stdout + done.stderr
+    assert VALUE not in done.stdout + done.stderr
     if launcher == "python":
         assert done.stderr == ""
 
