@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.errors import MeshError
     from mesh_catalog.specs import ProductSpec
 
 __all__ = ["command"]
@@ -56,39 +59,60 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
 
 def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
-    from mesh_catalog.cli.output import emit_json, progress
+    from mesh_catalog.cli.output import emit_json
     from mesh_catalog.errors import MeshError
-    from mesh_catalog.lake.publish import publish_product
-    from mesh_catalog.lake.session import open_session
-    from mesh_catalog.workspace import product_reads
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    with progress("starts Spark"):
-        spark = open_session(mesh.settings, app_name="mesh publish")
+    publisher = _Publisher(mesh)
     told: list[dict[str, Any]] = []
-    stopped: dict[str, MeshError | None] = {}
     for product in order:
-        blocked = [name for name in product_reads(product) if name in stopped]
-        if blocked:
-            stopped[product.name] = None
-            told.append({"product": product.name, "outcome": "left out", "reason": f"reads {', '.join(blocked)}"})
-        else:
-            try:
-                with progress(f"publishes {product.name}"):
-                    result = publish_product(spark, mesh, product)
-                told.append(_told(result))
-            except MeshError as error:
-                stopped[product.name] = error
-                told.append({"product": product.name, "outcome": "stopped", "error": str(error)})
+        try:
+            told.append(publisher.publish(product))
+        except MeshError as error:
+            publisher.stopped[product.name] = error
+            told.append({"product": product.name, "outcome": "stopped", "error": str(error)})
         if not as_json:
             _print_result(told[-1])
     if as_json:
         emit_json(told)
-    errors = [error for error in stopped.values() if error is not None]
+    errors = [error for error in publisher.stopped.values() if error is not None]
     if errors:
         raise SystemExit(max(error.exit_code for error in errors))
     if not as_json and told:
         click.echo(f"next: mesh show {order[-1].name}", err=True)
+
+
+class _Publisher:
+    """Publishes one product after another; Spark starts with the first that needs it."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.spark: SparkSession | None = None
+        self.stopped: dict[str, MeshError | None] = {}
+        """Products that were not published; None for those left out because of another."""
+
+    def publish(self, product: ProductSpec) -> dict[str, Any]:
+        from mesh_catalog.cli.output import progress
+        from mesh_catalog.lake.publish import publish_product, require_owner
+        from mesh_catalog.workspace import product_reads
+
+        blocked = [name for name in product_reads(product) if name in self.stopped]
+        if blocked:
+            self.stopped[product.name] = None
+            return {"product": product.name, "outcome": "left out", "reason": f"reads {', '.join(blocked)}"}
+        require_owner(product)
+        spark = self._session()
+        with progress(f"publishes {product.name}"):
+            return _told(publish_product(spark, self.mesh, product))
+
+    def _session(self) -> SparkSession:
+        from mesh_catalog.cli.output import progress
+        from mesh_catalog.lake.session import open_session
+
+        if self.spark is None:
+            with progress("starts Spark"):
+                self.spark = open_session(self.mesh.settings, app_name="mesh publish")
+        return self.spark
 
 
 def _told(result: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from mesh_catalog.lake.profile import Profile
     from mesh_catalog.specs import ProductSpec
 
-__all__ = ["PublishResult", "publish_frame", "publish_product"]
+__all__ = ["PublishResult", "publish_frame", "publish_product", "require_owner"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,7 @@ def publish_product(
         NotFoundError: An input was never published, or no source file has arrived.
         StorageError: A table's log cannot be read.
     """
-    if not product.owner:
-        raise InputError(
-            f"{product.name}: has no owner, so nobody answers for it. Name one in {product.domain.path.name} "
-            f"of the domain {product.domain.name}, then publish again."
-        )
+    require_owner(product)
     started = time.monotonic()
     run = start_run(
         mesh.catalog,
@@ -102,7 +98,7 @@ def publish_product(
     )
     with _recorded(mesh, run):
         location = table_location(mesh.settings, product.name)
-        state = _known_state(spark, mesh, product.contract, location, product.owner)
+        state = _known_state(spark, mesh, product.contract, location, str(product.owner))
         if state.commit_of(run):
             return _published(mesh, product.name, run, started)
         batch = _read_inputs(spark, mesh, product, run, location, state)
@@ -118,6 +114,19 @@ def publish_product(
                 seconds=time.monotonic() - started,
             )
         return _write(spark, mesh, batch, started)
+
+
+def require_owner(product: ProductSpec) -> None:
+    """Refuse a product that nobody answers for; no Spark is needed to say so.
+
+    Raises:
+        InputError: Its domain names no owner.
+    """
+    if not product.owner:
+        raise InputError(
+            f"{product.name}: has no owner, so nobody answers for it. Name one in {product.domain.path.name} "
+            f"of the domain {product.domain.name}, then publish again."
+        )
 
 
 def publish_frame(

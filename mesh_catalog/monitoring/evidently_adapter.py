@@ -34,8 +34,8 @@ from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics.column_statistics import ValueDriftCalculation
 from evidently.tests import gt, gte, lt
 
+from mesh_catalog.monitoring.bars import Bars, printable
 from mesh_catalog.monitoring.drift import METHODS, ColumnDrift, DriftResult
-from mesh_catalog.monitoring.report import Bars, printable
 
 __all__ = ["render_report", "run_report"]
 

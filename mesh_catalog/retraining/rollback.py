@@ -13,8 +13,9 @@ from mesh_catalog.errors import GateRefusedError, NotFoundError
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.catalog.store import Catalog
 
-__all__ = ["RollbackResult", "rollback_model"]
+__all__ = ["RollbackResult", "previous_champion", "rollback_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def rollback_model(
     current = read_alias(mesh.catalog, model, "champion")
     if current is None:
         raise NotFoundError(f"{model}: has no champion to roll back from.")
-    target = _previous(mesh, model, current) if to_version is None else to_version
+    target = previous_champion(mesh.catalog, model) if to_version is None else to_version
     known = {record.version for record in read_model_versions(mesh.catalog, model)}
     if target not in known:
         raise NotFoundError(f"{model}: no version v{target}. There is: {', '.join(f'v{v}' for v in sorted(known))}.")
@@ -66,17 +67,25 @@ def rollback_model(
     return RollbackResult(model=model, from_version=current, to_version=target)
 
 
-def _previous(mesh: Mesh, model: str, current: int) -> int:
-    """The champion before the present one; a version that was rolled back from is not gone back to."""
+def previous_champion(catalog: Catalog, model: str) -> int:
+    """The champion before the present one; a version that was rolled back from is not gone back to.
+
+    Raises:
+        NotFoundError: The model has no champion.
+        GateRefusedError: There was no champion before this one.
+    """
+    current = read_alias(catalog, model, "champion")
+    if current is None:
+        raise NotFoundError(f"{model}: has no champion to roll back from.")
     stack: list[int] = []
-    for change in alias_history(mesh.catalog, model, "champion"):
+    for change in alias_history(catalog, model, "champion"):
         if change.version is None:
             continue
         if change.version in stack:
             del stack[stack.index(change.version) + 1 :]
         else:
             stack.append(change.version)
-    earlier = stack[: stack.index(current)] if current in stack else stack
+    earlier = stack[: stack.index(current)]
     if not earlier:
         raise GateRefusedError(
             f"{model}: v{current} is the first champion; there is none to go back to. Name one: --to"

@@ -48,7 +48,7 @@ def test_the_whole_loop_runs_by_spark_submit(master: str, workspace_dir: Path) -
             "--json",
             master=master,
             conf={"spark.executor.memory": "1g"},
-            environment={"MESH_WORKSPACE": str(workspace_dir)},
+            environment={"MESH_WORKSPACE": str(workspace_dir), "MESH_QUIET": "1"},
         )
         assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
         return json.loads(done.stdout[done.stdout.index("{" if verb != "publish" else "[") :])

@@ -112,19 +112,19 @@ def test_a_value_that_is_not_of_the_promised_type_is_counted_not_nulled(shop: Sh
 def test_no_personal_value_reaches_log_statistics_profile_or_refusal(
     shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    secret = "zq7-secret@example.org"
-    shop.land("a", [order(1, email=secret)])
+    personal = "zq7-secret@example.org"
+    shop.land("a", [order(1, email=personal)])
     shop.publish()
-    shop.land("b", [order(2, email=secret, amount=-1)])
+    shop.land("b", [order(2, email=personal, amount=-1)])
     with pytest.raises(BatchRefusedError) as refusal:
         shop.publish()
     kept = [path for path in shop.location.rglob("*") if path.is_file() and path.suffix != ".parquet"]
     assert any(path.suffix == ".json" for path in kept)
     for path in [*kept, *shop.mesh.settings.state.rglob("*")]:
         if path.is_file() and path.suffix != ".parquet":
-            assert secret.encode() not in path.read_bytes(), path
+            assert personal.encode() not in path.read_bytes(), path
     told = capfd.readouterr()
-    assert secret not in str(refusal.value) + told.out + told.err
+    assert personal not in str(refusal.value) + told.out + told.err
 
 
 def test_a_product_without_an_owner_is_not_published(shop: Shop) -> None:

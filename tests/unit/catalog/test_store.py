@@ -114,10 +114,10 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://mesh:hunter2@127.0.0.1:1/catalog",
-        "postgresql+psycopg://mesh:hunter2@127.0.0.1:1/catalog?password=hunter2",
-        "postgresql://mesh:hunter2@:x:/catalog",
-        "oracle://mesh:hunter2@host/catalog",
+        "postgresql://mesh:hunter2@127.0.0.1:1/catalog",  # pragma: allowlist secret
+        "postgresql+psycopg://mesh:hunter2@127.0.0.1:1/catalog?password=hunter2",  # pragma: allowlist secret
+        "postgresql://mesh:hunter2@:x:/catalog",  # pragma: allowlist secret
+        "oracle://mesh:hunter2@host/catalog",  # pragma: allowlist secret
         "hunter2",
     ],
 )
