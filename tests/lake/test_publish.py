@@ -7,12 +7,23 @@ import re
 
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import DataFrame
 
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import latest_version, read_checks, read_runs, read_versions
-from mesh_catalog.errors import BatchRefusedError, InputError, NotFoundError, StorageError, TransformError
+from mesh_catalog.contracts.contract import Contract
+from mesh_catalog.errors import (
+    BatchRefusedError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    StorageError,
+    TransformError,
+)
+from mesh_catalog.lake import batch
 from mesh_catalog.lake.arrow import count_values, preview_rows
+from mesh_catalog.lake.checks import ConformedBatch
 from mesh_catalog.lake.profiles import load_profile, load_window
 from mesh_catalog.lake.read import read_table
 
@@ -214,6 +225,24 @@ def test_constraints_guard_the_table_against_other_writers_but_not_with_personal
     configuration = DeltaTable(str(shop.location)).metadata().configuration
     assert configuration["delta.constraints.mesh_amount_minimum"] == "coalesce(`amount` >= 0, true)"
     assert "email" not in " ".join(configuration.values())
+
+
+def test_of_two_publishers_at_once_one_is_told_to_try_again_and_no_row_comes_twice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.land("a", [order(1)])
+    conform = batch.conform
+
+    def another_publishes_meanwhile(frame: DataFrame, contract: Contract) -> ConformedBatch:
+        monkeypatch.setattr(batch, "conform", conform)
+        shop.publish()
+        return conform(frame, contract)
+
+    monkeypatch.setattr(batch, "conform", another_publishes_meanwhile)
+    with pytest.raises(ConflictError, match="somebody else published it at the same time. Publish again"):
+        shop.publish()
+    assert shop.publish().outcome == "unchanged"
+    assert rows_of(shop) == 1
 
 
 def test_a_rule_that_was_relaxed_does_not_stop_the_next_batch(shop: Shop) -> None:
