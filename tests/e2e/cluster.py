@@ -18,6 +18,7 @@ from pathlib import Path
 from mesh_catalog.lake.jars import spark_home
 from mesh_catalog.lake.java import require_java
 from mesh_catalog.lake.session import log_configuration
+from tests.conftest import SHORT_JOBS
 
 __all__ = ["Cluster", "job_environment", "spark_submit", "start_cluster"]
 
@@ -67,7 +68,8 @@ def spark_submit(
     seconds: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run a script by spark-submit and wait for it."""
-    options = [word for key, value in (conf or {}).items() for word in ("--conf", f"{key}={value}")]
+    given = {"spark.driver.extraJavaOptions": SHORT_JOBS, "spark.executor.extraJavaOptions": SHORT_JOBS, **(conf or {})}
+    options = [word for key, value in given.items() for word in ("--conf", f"{key}={value}")]
     return subprocess.run(
         [str(spark_home() / "bin" / "spark-submit"), "--master", master, *options, str(script), *arguments],
         capture_output=True,
