@@ -21,7 +21,7 @@ from mesh_catalog.errors import (
     StorageError,
     TransformError,
 )
-from mesh_catalog.lake import batch
+from mesh_catalog.lake import batch, checks
 from mesh_catalog.lake.arrow import count_values, preview_rows
 from mesh_catalog.lake.checks import ConformedBatch
 from mesh_catalog.lake.profiles import load_profile, load_window
@@ -231,7 +231,7 @@ def test_of_two_publishers_at_once_one_is_told_to_try_again_and_no_row_comes_twi
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.land("a", [order(1)])
-    conform = batch.conform
+    conform = checks.conform
 
     def another_publishes_meanwhile(frame: DataFrame, contract: Contract) -> ConformedBatch:
         monkeypatch.setattr(batch, "conform", conform)
