@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 __all__ = [
     "CLASSIFICATIONS",
@@ -26,7 +26,7 @@ __all__ = [
 
 Severity = Literal["error", "warning", "quarantine"]
 WriteMode = Literal["append", "overwrite"]
-RuleKind = Literal[
+RowRuleKind = Literal[
     "required",
     "not_missing",
     "minimum",
@@ -38,26 +38,9 @@ RuleKind = Literal[
     "max_length",
     "pattern",
     "valid_values",
-    "unique",
-    "row_count",
-    "freshness",
-    "not_run",
 ]
-ROW_RULES: frozenset[str] = frozenset(
-    {
-        "required",
-        "not_missing",
-        "minimum",
-        "maximum",
-        "exclusive_minimum",
-        "exclusive_maximum",
-        "multiple_of",
-        "min_length",
-        "max_length",
-        "pattern",
-        "valid_values",
-    }
-)
+RuleKind = Literal[RowRuleKind, "unique", "row_count", "freshness", "not_run"]
+ROW_RULES: frozenset[str] = frozenset(get_args(RowRuleKind))
 """Kinds that hold or break for one row alone; the others speak of the whole batch or table."""
 
 CLASSIFICATIONS = ("public", "internal", "personal", "special")

@@ -46,7 +46,6 @@ class Audit:
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]
     checks: tuple[CheckRecord, ...] = ()
-    profile_found: Profile | None = None
     manifest_stored: bool = False
     _manifest: Manifest | None = field(default=None, init=False)
 
@@ -181,7 +180,6 @@ class Audit:
         return "\n".join(lines)
 
     def _store(self, profile: Profile, total_rows: int, quarantined: int, metrics: Mapping[str, Any]) -> None:
-        self.profile_found = profile
         self._manifest = Manifest(
             product=self._contract.id,
             run_id=self.run_id,

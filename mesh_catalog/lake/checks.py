@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
-__all__ = ["BatchCounts", "ConformedBatch", "conform", "constraints", "judge_counts", "row_condition"]
+__all__ = ["BatchCounts", "ConformedBatch", "conform", "constraints", "judge_counts", "quoted", "row_condition"]
 
 EXAMPLE_LIMIT = 5
 _FLAG = "_mesh_type_"

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.contracts.contract import Column, Contract
+from mesh_catalog.lake.checks import quoted
 from mesh_catalog.lake.profile import BIN_OFFSET, GAMMA_LN, VALUE_LIMIT, ColumnProfile, Kind, Profile
 
 if TYPE_CHECKING:
@@ -55,17 +56,13 @@ def profile_metrics(contract: Contract) -> list[SparkColumn]:
         texts = _column_aggregates(column)
         found |= {f"{number}:{what}": text for what, text in texts.items()}
     if contract.event_time:
-        name = _name(contract.event_time)
+        name = quoted(contract.event_time)
         found |= {"event_from": f"min({name})", "event_to": f"max({name})"}
     return [F.expr(text).alias(alias) for alias, text in found.items()]
 
 
-def _name(column: str) -> str:
-    return "`" + column.replace("`", "``") + "`"
-
-
 def _column_aggregates(column: Column) -> dict[str, str]:
-    name = _name(column.name)
+    name = quoted(column.name)
     found = {"nulls": f"count_if({name} is null)"}
     kind = column_kind(column.spark_type)
     if column.personal or kind == "other":

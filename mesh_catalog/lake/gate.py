@@ -42,7 +42,6 @@ class PendingCommit:
     """What a transaction is about to commit."""
 
     files: tuple[AddedFile, ...]
-    removed_count: int
 
     @property
     def rows(self) -> int | None:
@@ -85,9 +84,8 @@ class _Gate:
             return
         self._audited = True
         try:
-            added, removed = self._split_actions()
-            self.files = added
-            self._audit(PendingCommit(files=added, removed_count=removed))
+            self.files = self._added_files()
+            self._audit(PendingCommit(files=self.files))
         except BaseException as error:  # noqa: BLE001 - whatever it is stops the commit, and is raised by commit_gate
             self.error = error
             raise RuntimeError("refused by the audit") from None
@@ -121,16 +119,9 @@ class _Gate:
         """False once the audit has stopped the commit: its error is raised, so it need not be logged."""
         return self.error is None
 
-    def _split_actions(self) -> tuple[tuple[AddedFile, ...], int]:
-        added: list[AddedFile] = []
-        removed = 0
-        for action in _scala_values(self._actions):
-            line = json.loads(action.json())
-            if "add" in line:
-                added.append(self._added_file(line["add"]))
-            elif "remove" in line:
-                removed += 1
-        return tuple(added), removed
+    def _added_files(self) -> tuple[AddedFile, ...]:
+        lines = [json.loads(action.json()) for action in _scala_values(self._actions)]
+        return tuple(self._added_file(line["add"]) for line in lines if "add" in line)
 
     def _added_file(self, add: Mapping[str, Any]) -> AddedFile:
         path = unquote(str(add["path"]))

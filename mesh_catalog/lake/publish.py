@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.gate import request_read
@@ -33,7 +33,6 @@ from mesh_catalog.catalog.runs import (
 from mesh_catalog.errors import BatchRefusedError, InputError, MeshError, TransformError
 from mesh_catalog.lake.batch import Batch, observation, write_batch
 from mesh_catalog.lake.manifest import repair_catalog
-from mesh_catalog.lake.profiles import load_profile
 from mesh_catalog.lake.quarantine import publish_staged
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.sources import new_files, read_source
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
-    from mesh_catalog.lake.profile import Profile
     from mesh_catalog.specs import ProductSpec
 
 __all__ = ["PublishResult", "publish_frame", "publish_product", "require_owner"]
@@ -66,7 +64,6 @@ class PublishResult:
     total_rows: int | None = None
     quarantined_count: int = 0
     checks: tuple[CheckRecord, ...] = ()
-    profile: Profile | None = field(default=None, repr=False)
     seconds: float = 0.0
 
 
@@ -220,7 +217,6 @@ def _published(mesh: Mesh, product: str, run_id: str, started: float) -> Publish
         total_rows=record.total_rows,
         quarantined_count=record.quarantined_count,
         checks=tuple(read_checks(mesh.catalog, run_id)),
-        profile=load_profile(mesh, product, record.version),
         seconds=time.monotonic() - started,
     )
 

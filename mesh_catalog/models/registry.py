@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mesh_catalog.models.evaluate import Curve, Evaluation
     from mesh_catalog.settings import Settings
 
-__all__ = ["Alias", "LoggedRun", "Pins", "Registry", "open_registry", "set_registry_alias"]
+__all__ = ["Alias", "LoggedRun", "Pins", "Registry", "open_registry"]
 
 Alias = Literal["champion", "challenger"]
 _RUN_TAG = "mesh.run_id"
@@ -301,15 +301,6 @@ class Registry:
     def _spark_folder(self) -> str | None:
         """Where executors and driver both write: the lake, where it is a plain folder; else Spark's default storage."""
         return None if "://" in self._settings.lake else f"{self._settings.lake}/.mlflow"
-
-
-def set_registry_alias(settings: Settings, model: str, alias: Alias, version: int | None) -> None:
-    """Let an alias of a model stand for a version, or for none.
-
-    Raises:
-        StorageError: MLflow cannot be reached, or has no such model version.
-    """
-    open_registry(settings).set_alias(model, alias, version)
 
 
 def open_registry(settings: Settings) -> Registry:
