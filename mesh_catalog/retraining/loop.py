@@ -155,7 +155,7 @@ def _train(
     from mesh_catalog.models.train import train_model
 
     tell("trains a challenger on the newest data")
-    result = train_model(spark, mesh, model, run_id=record.id)
+    result = train_model(spark, mesh, model, run_id=record.id, retraining_id=record.id)
     state = {
         **record.state,
         "challenger": result.version,
