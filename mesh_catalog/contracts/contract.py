@@ -149,6 +149,8 @@ class Contract:
     write_mode: WriteMode = "overwrite"
     event_time: str | None = None
     """The column that says when a row happened (customProperty `eventTime`)."""
+    profiled: bool = True
+    """Whether each version keeps a profile (customProperty `profile: false` turns it off)."""
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""

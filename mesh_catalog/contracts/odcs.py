@@ -7,7 +7,7 @@ The standard leaves some words free; here they are closed:
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `writeMode` (append,
-  overwrite). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
+  overwrite), `profile` (false: versions keep no profile). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def read_contract(document: Document) -> Contract:
         tags=tuple(dict.fromkeys([*data.get("tags", []), *table.get("tags", [])])),
         write_mode=_write_mode(document, custom.get("writeMode")),
         event_time=event_time,
+        profiled=_flag(document, "profile", custom.get("profile"), default=True),
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,
@@ -319,6 +320,15 @@ def _write_mode(document: Document, found: tuple[Any, Place] | None) -> WriteMod
     raise document.error(f"writeMode '{str(value)[:40]}' is not known. Allowed: {listed(get_args(WriteMode))}.", *place)
 
 
+def _flag(document: Document, name: str, found: tuple[Any, Place] | None, *, default: bool) -> bool:
+    if found is None:
+        return default
+    value, place = found
+    if not isinstance(value, bool):
+        raise document.error(f"{name} '{str(value)[:40]}' is neither true nor false.", *place)
+    return value
+
+
 def _declared(reader: RuleReader, table: Mapping[str, Any], severities: Mapping[str, Severity], place: Place) -> None:
     for index, entry in enumerate(table["properties"]):
         column, here = reader.columns[index], (*place, "properties", index)
@@ -376,6 +386,8 @@ def contract_document(contract: Contract) -> dict[str, Any]:
     document["customProperties"] = [{"property": "writeMode", "value": contract.write_mode}]
     if contract.event_time:
         document["customProperties"].append({"property": "eventTime", "value": contract.event_time})
+    if not contract.profiled:
+        document["customProperties"].append({"property": "profile", "value": False})
     return document
 
 

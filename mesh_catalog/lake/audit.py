@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord
 from mesh_catalog.errors import BatchRefusedError, StorageError, listed
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, ConformedBatch, judge_counts, quoted
-from mesh_catalog.lake.collect import profile_from_metrics
+from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, store_manifest
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_quarantine
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mesh_catalog.contracts.contract import Contract, Rule
     from mesh_catalog.lake.gate import PendingCommit
-    from mesh_catalog.lake.profile import Profile
 
 __all__ = ["Audit"]
 
@@ -38,7 +37,6 @@ class Audit:
     location: str
     run_id: str
     rules: Observation
-    profile: Observation
     source: Observation | None
     earlier_rows: int
     earlier_version: int | None
@@ -66,30 +64,29 @@ class Audit:
 
     def __call__(self, pending: PendingCommit) -> None:
         counts = BatchCounts.from_metrics(self.rules.get)
-        metrics = self.profile.get
-        self._same_rows(pending, int(metrics["rows"]))
+        found = profile_files(self.spark, self._contract, pending.files)
         duplicates, examples = self._duplicates(pending)
-        total_rows = self.earlier_rows + int(metrics["rows"])
+        total_rows = self.earlier_rows + found.profile.rows
         checks = judge_counts(
             self.conformed.rules,
             counts,
             total_rows=total_rows,
-            newest_event_at=_instant(metrics.get("event_to")),
+            newest_event_at=found.event_to,
             duplicates=duplicates,
             now=datetime.now(UTC),
         )
         self.checks = (*self._source_check(), *checks)
         self._refuse_broken(examples)
-        profile = profile_from_metrics(self._contract, metrics)
+        self._same_rows(counts.rows - counts.quarantined, found.profile.rows)
         if counts.quarantined:
             stage_quarantine(self.conformed, self.location, self.run_id)
-        self._store(profile, total_rows, counts.quarantined, metrics)
+        self._store(found, total_rows, counts.quarantined)
 
-    def _same_rows(self, pending: PendingCommit, observed: int) -> None:
+    def _same_rows(self, counted: int, written: int) -> None:
         """A recomputed task could count rows twice; the files themselves know how many they hold."""
-        if pending.rows is not None and pending.rows != observed:
+        if counted != written:
             raise StorageError(
-                f"{self._contract.id}: {observed} rows were counted but {pending.rows} written; a task ran twice. "
+                f"{self._contract.id}: {counted} rows were counted but {written} written; a task ran twice. "
                 "Nothing was committed; publish again."
             )
 
@@ -179,31 +176,22 @@ class Audit:
         )
         return "\n".join(lines)
 
-    def _store(self, profile: Profile, total_rows: int, quarantined: int, metrics: Mapping[str, Any]) -> None:
+    def _store(self, found: FilesProfile, total_rows: int, quarantined: int) -> None:
         self._manifest = Manifest(
             product=self._contract.id,
             run_id=self.run_id,
             mode=self._contract.write_mode,
             contract_version=self._contract.version,
-            rows=profile.rows,
+            rows=found.profile.rows,
             total_rows=total_rows,
             quarantined_count=quarantined,
-            event_from=_instant(metrics.get("event_from")),
-            event_to=_instant(metrics.get("event_to")),
-            profile_path=store_profile(self.location, self.run_id, profile),
-            profile_digest=profile.digest,
+            event_from=found.event_from,
+            event_to=found.event_to,
+            profile_path=store_profile(self.location, self.run_id, found.profile) if self._contract.profiled else None,
+            profile_digest=found.profile.digest if self._contract.profiled else None,
             checks=self.checks,
             inputs=dict(self.inputs),
             source_files=self.source_files,
         )
         store_manifest(self.location, self._manifest)
         self.manifest_stored = True
-
-
-def _instant(value: Any) -> datetime | None:
-    """A timestamp or a date of Spark as an aware time; Spark hands timestamps over in the driver's zone."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return None

@@ -22,7 +22,6 @@ from mesh_catalog.errors import (
 )
 from mesh_catalog.lake.audit import Audit
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
-from mesh_catalog.lake.collect import profile_metrics
 from mesh_catalog.lake.gate import commit_gate
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Manifest, record_commit
@@ -80,9 +79,8 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
         StorageError: The disk is full, or the table's log cannot be read.
     """
     conformed = _conform(batch)
-    rules, profile = observation(), observation()
-    kept = conformed.kept(conformed.typed.observe(rules, *conformed.metrics()))
-    rows = kept.observe(profile, *profile_metrics(batch.contract))
+    rules = observation()
+    rows = conformed.kept(conformed.typed.observe(rules, *conformed.metrics()))
     latest = latest_version(mesh.catalog, batch.product)
     audit = Audit(
         spark=spark,
@@ -90,7 +88,6 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
         location=batch.location,
         run_id=batch.run_id,
         rules=rules,
-        profile=profile,
         source=batch.source_observation,
         earlier_rows=(latest.total_rows or 0) if latest and batch.contract.write_mode == "append" else 0,
         earlier_version=batch.state.version if batch.contract.write_mode == "append" else None,

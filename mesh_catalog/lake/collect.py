@@ -1,30 +1,42 @@
-"""Profiles collected by Spark while it writes: aggregates for `observe`, and the profile made of their values.
+"""The profile of data files, read once by Arrow while they lie in the disk's cache: after the write, before the commit.
 
-All are part of the write's own pass; none reads the table again. Cost in docs/adr/0002. Bins and exact value counts are
-kept by Spark's `approx_top_k_accumulate`, whose sketch (Apache DataSketches, frequent items) is exact as long as fewer
-distinct items come than it tracks, and says so itself when they were more.
+On one machine threads share the columns; on a cluster the executors count where the files are near. Cost, and what was
+tried instead: docs/adr/0002.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.contracts.contract import Column, Contract
-from mesh_catalog.lake.checks import quoted
-from mesh_catalog.lake.profile import BIN_OFFSET, GAMMA_LN, VALUE_LIMIT, ColumnProfile, Kind, Profile
+from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.profile import ColumnProfile, Kind, Profile, merge_profiles
+from mesh_catalog.lake.tally import tally_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column as SparkColumn
+    import pyarrow as pa
+    from pyarrow import parquet
+    from pyspark.sql import SparkSession
 
-__all__ = ["profile_from_metrics", "profile_metrics"]
+    from mesh_catalog.contracts.contract import Column, Contract
+    from mesh_catalog.lake.gate import AddedFile
 
-_BIN_LIMIT = 16_384
-_TRACKED = 2 * VALUE_LIMIT
-"""Items that the sketch tracks; its map is exact up to three quarters of that."""
-_SKETCH_LOG_SIZE = 12
+__all__ = ["FilesProfile", "column_kind", "profile_files"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesProfile:
+    """What files hold."""
+
+    profile: Profile
+    event_from: datetime | None
+    """The first and the last event time (UTC), of a personal column too; None where there is none."""
+    event_to: datetime | None
 
 
 def column_kind(spark_type: str) -> Kind:
@@ -47,126 +59,110 @@ def column_kind(spark_type: str) -> Kind:
     return kinds.get(base, "other")
 
 
-def profile_metrics(contract: Contract) -> list[SparkColumn]:
-    """Aggregates over the rows that are written, named `<number>:<what>` by the column's place in the contract."""
-    from pyspark.sql import functions as F
+def profile_files(spark: SparkSession, contract: Contract, files: Sequence[AddedFile]) -> FilesProfile:
+    """Profile Parquet files that hold a contract's columns; those it is partitioned by stand in the log.
 
-    found: dict[str, str] = {"rows": "count(1)"}
-    for number, column in enumerate(contract.columns):
-        texts = _column_aggregates(column)
-        found |= {f"{number}:{what}": text for what, text in texts.items()}
-    if contract.event_time:
-        name = quoted(contract.event_time)
-        found |= {"event_from": f"min({name})", "event_to": f"max({name})"}
-    return [F.expr(text).alias(alias) for alias, text in found.items()]
+    Of a contract without profiles only the event time is looked at.
 
-
-def _column_aggregates(column: Column) -> dict[str, str]:
-    name = quoted(column.name)
-    found = {"nulls": f"count_if({name} is null)"}
-    kind = column_kind(column.spark_type)
-    if column.personal or kind == "other":
-        return found
-    if kind in ("integer", "float"):
-        found |= _number_aggregates(f"cast({name} as double)", whole=kind == "integer")
-    if kind in ("integer", "string"):
-        value = f"cast({name} as bigint)" if kind == "integer" else name
-        found["values"] = f"approx_top_k_accumulate({value}, {_TRACKED})"
-        found["distinct"] = f"hll_sketch_agg({value}, {_SKETCH_LOG_SIZE})"
-    if kind == "boolean":
-        found["true"] = f"count_if({name})"
-    if kind == "datetime":
-        found |= {"min": f"min({name})", "max": f"max({name})"}
-    return found
-
-
-def _number_aggregates(value: str, *, whole: bool) -> dict[str, str]:
-    finite = value if whole else f"if(abs({value}) < double('Infinity'), {value}, null)"
-    index = (
-        f"case when {finite} = 0 then 0L when {finite} is not null then "
-        f"cast(signum({value}) * (ceil(ln(abs({value})) / {GAMMA_LN!r}) + {BIN_OFFSET}) as bigint) end"
-    )
-    found = {
-        "min": f"min({finite})",
-        "max": f"max({finite})",
-        "total": f"sum({finite})",
-        "squares": f"sum({finite} * {finite})",
-        "bins": f"approx_top_k_accumulate({index}, {_BIN_LIMIT})",
-    }
-    if not whole:
-        found |= {"nans": f"count_if(isnan({value}))", "infinite": f"count_if(abs({value}) = double('Infinity'))"}
-    return found
-
-
-def profile_from_metrics(contract: Contract, metrics: Mapping[str, Any]) -> Profile:
-    """The profile that the metrics of `profile_metrics` describe."""
-    rows = int(metrics["rows"])
-    columns: dict[str, ColumnProfile] = {}
-    for number, column in enumerate(contract.columns):
-        prefix = f"{number}:"
-        own = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
-        columns[column.name] = _column_profile(column, rows, own)
-    return Profile(rows=rows, columns=columns)
-
-
-def _column_profile(column: Column, rows: int, own: Mapping[str, Any]) -> ColumnProfile:
-    kind = column_kind(column.spark_type)
-    nulls = int(own["nulls"])
-    if column.personal or kind == "other":
-        return ColumnProfile(kind=kind, count=rows, null_count=nulls, withheld=column.personal)
-    values: Mapping[Any, int] | None = None
-    if kind == "boolean":
-        true = int(own["true"])
-        values = {key: count for key, count in ((0, rows - nulls - true), (1, true)) if count}
-    elif kind in ("integer", "string"):
-        values = _exact_counts(own["values"], text=kind == "string", limit=VALUE_LIMIT)
-    whole = kind == "integer"
-    return ColumnProfile(
-        kind=kind,
-        count=rows,
-        null_count=nulls,
-        nan_count=int(own.get("nans") or 0),
-        infinite_count=int(own.get("infinite") or 0),
-        minimum=_extreme(own.get("min"), whole=whole),
-        maximum=_extreme(own.get("max"), whole=whole),
-        total=float(own.get("total") or 0.0),
-        squares=float(own.get("squares") or 0.0),
-        values=values,
-        bins=_exact_counts(own["bins"], text=False, limit=None) if "bins" in own else None,
-        distinct_sketch=bytes(own["distinct"]).hex() if own.get("distinct") is not None else None,
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    context = spark.sparkContext
+    columns = [column for column in contract.columns if contract.profiled or column.name == contract.event_time]
+    try:
+        if (context.master or "").startswith("local"):
+            found = _by_threads(columns, files)
+        else:
+            found = _by_executors(spark, columns, files)
+    except OSError as error:
+        raise StorageError(f"{contract.id}: files that were just written cannot be read. Publish again.") from error
+    event = found.columns.get(contract.event_time or "")
+    return FilesProfile(
+        profile=replace(found, columns={c.name: _shown(c, found.columns[c.name]) for c in columns}),
+        event_from=_instant(event.minimum) if event else None,
+        event_to=_instant(event.maximum) if event else None,
     )
 
 
-def _extreme(value: Any, *, whole: bool) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return int(value) if whole and value is not None else value
+def _shown(column: Column, profile: ColumnProfile) -> ColumnProfile:
+    """Without what a personal column may not tell."""
+    if not column.personal:
+        return profile
+    return ColumnProfile(kind=profile.kind, count=profile.count, null_count=profile.null_count, withheld=True)
 
 
-def _exact_counts(tracked: Any, *, text: bool, limit: int | None) -> dict[Any, int] | None:
-    """Every item and its count, or None where the sketch saw more items than it tracks (or than `limit`)."""
-    import datasketches
-
-    content = bytes(tracked.sketch)
-    sketch: Any
-    if text:
-        sketch = datasketches.frequent_strings_sketch.deserialize(content)
-    else:
-        sketch = datasketches.frequent_items_sketch.deserialize(
-            _with_long_items(content, tracked), datasketches.PyLongsSerDe()
-        )
-    if sketch.is_empty():
-        return {}
-    items = sketch.get_frequent_items(datasketches.frequent_items_error_type.NO_FALSE_NEGATIVES, 0)
-    if any(lower != upper for _item, _estimate, lower, upper in items) or (limit is not None and len(items) > limit):
+def _instant(text: Any) -> datetime | None:
+    if text is None:
         return None
-    return {item: int(estimate) for item, estimate, _lower, _upper in items}
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _with_long_items(content: bytes, tracked: Any) -> bytes:
-    """The sketch's bytes; only those of bigint items are read, whose layout both libraries share."""
-    if "BIGINT" not in str(tracked.itemDataTypeDDL).upper():
-        raise ValueError(f"a sketch of {tracked.itemDataTypeDDL} items cannot be read here")
-    return content
+def _by_threads(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
+    """Threads share the columns; numpy and Arrow let go of the interpreter while they count."""
+    threads = os.cpu_count() or 1
+    groups = [group for first in range(2 * threads) if (group := columns[first :: 2 * threads])] or [columns]
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(lambda group: _profile(group, files), groups))
+    return Profile(rows=found[0].rows, columns={name: one for part in found for name, one in part.columns.items()})
+
+
+def _by_executors(spark: SparkSession, columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
+    """Executors share the files."""
+    slots = min(len(files), spark.sparkContext.defaultParallelism)
+    if not slots:
+        return _profile(columns, files)
+    parts = spark.sparkContext.parallelize([files[first::slots] for first in range(slots)], slots)
+    return merge_profiles(parts.map(lambda part: _profile(columns, part)).collect())
+
+
+def _profile(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
+    # A personal event time is counted as any other here, for its range; `_shown` withholds the rest.
+    tallies = {
+        column.name: tally_of(kind, withheld=column.personal and kind != "datetime")
+        for column in columns
+        for kind in [column_kind(column.spark_type)]
+    }
+    texts = [column.name for column in columns if column_kind(column.spark_type) == "string"]
+    rows = 0
+    for file in files:
+        with _opened(file.path, texts) as content:
+            rows += content.metadata.num_rows
+            for column in columns:
+                for array in _arrays(content, file, column):
+                    tallies[column.name].add(array)
+    return Profile(rows=rows, columns={name: tally.profile() for name, tally in tallies.items()})
+
+
+def _opened(path: str, texts: Sequence[str]) -> parquet.ParquetFile:
+    from pyarrow import fs, parquet
+
+    source: Any = path
+    if "://" in path:
+        filesystem, inside = fs.FileSystem.from_uri(path)
+        source = filesystem.open_input_file(inside)
+    # Spark's old INT96 timestamps hold years that nanoseconds do not.
+    return parquet.ParquetFile(source, read_dictionary=list(texts), coerce_int96_timestamp_unit="us")
+
+
+def _arrays(content: parquet.ParquetFile, file: AddedFile, column: Column) -> Iterator[pa.Array]:
+    """One column's values, a row group after another: no more than one is in memory."""
+    import pyarrow as pa
+
+    for group in range(content.num_row_groups):
+        if column.name in content.schema_arrow.names:
+            yield from content.read_row_group(group, columns=[column.name], use_threads=False).column(0).chunks
+        else:
+            yield pa.repeat(_partition_value(file, column), content.metadata.row_group(group).num_rows)
+
+
+def _partition_value(file: AddedFile, column: Column) -> pa.Scalar:
+    """What the log says of a column that the table is partitioned by."""
+    import pyarrow as pa
+
+    kind = column_kind(column.spark_type)
+    types = {"integer": pa.int64(), "float": pa.float64(), "boolean": pa.bool_(), "datetime": pa.timestamp("us")}
+    text = file.partition_values.get(column.name)
+    return pa.scalar(text, pa.string()).cast(
+        pa.date32() if column.spark_type == "date" else types.get(kind, pa.string())
+    )

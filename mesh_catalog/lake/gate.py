@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -35,6 +35,8 @@ class AddedFile:
     """Absolute, or as a URI."""
     rows: int | None
     """Delta's count; None where the file has no statistics."""
+    partition_values: Mapping[str, str | None] = field(default_factory=dict)
+    """Column → value as the log writes it, for columns that the table is partitioned by; they are not in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class _Gate:
         path = unquote(str(add["path"]))
         stats = json.loads(add["stats"]) if add.get("stats") else {}
         absolute = path if "://" in path or path.startswith("/") else f"{self._location}/{path}"
-        return AddedFile(path=absolute, rows=stats.get("numRecords"))
+        return AddedFile(path=absolute, rows=stats.get("numRecords"), partition_values=add.get("partitionValues") or {})
 
 
 def _scala_values(sequence: Any) -> Iterator[Any]:

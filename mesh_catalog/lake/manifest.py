@@ -39,8 +39,8 @@ class Manifest:
     quarantined_count: int
     event_from: datetime | None
     event_to: datetime | None
-    profile_path: str
-    profile_digest: str
+    profile_path: str | None
+    profile_digest: str | None
     checks: tuple[CheckRecord, ...]
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]

@@ -65,7 +65,9 @@ def _committed(mesh: Mesh, product: str, first: int, last: int) -> Sequence[Vers
 def _load(mesh: Mesh, record: VersionRecord) -> Profile:
     address = f"{record.product} v{record.version}"
     if record.profile_path is None:
-        raise NotFoundError(f"{address}: has no profile. Publish it again.")
+        raise NotFoundError(
+            f"{address}: has no profile. Take `profile: false` out of its contract, and publish it again."
+        )
     location = table_location(mesh.settings, record.product)
     try:
         profile = Profile.from_json(read_text(f"{location}/{record.profile_path}"))

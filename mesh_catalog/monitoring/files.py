@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mesh_catalog.errors import InputError, NotFoundError, nearest
-from mesh_catalog.lake.profile import BIN_OFFSET, GAMMA_LN, VALUE_LIMIT, ColumnProfile, Kind
+from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Kind
+from mesh_catalog.lake.tally import bin_places
 from mesh_catalog.monitoring.statistics import Counts
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def profile_counts(
 
 
 def _bins(values: NDArray[np.float64], counts: NDArray[np.int64]) -> dict[int, int]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        place = np.sign(values) * (np.ceil(np.log(np.abs(values)) / GAMMA_LN) + BIN_OFFSET)
-    index, where = np.unique(np.where(values == 0, 0, place).astype(np.int64), return_inverse=True)
+    index, where = np.unique(bin_places(values), return_inverse=True)
     total = np.zeros(len(index), dtype=np.int64)
     np.add.at(total, where, counts)
     return {int(key): int(count) for key, count in zip(index, total, strict=True)}
