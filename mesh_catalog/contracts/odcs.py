@@ -7,7 +7,8 @@ The standard leaves some words free; here they are closed:
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `writeMode` (append,
-  overwrite), `profile` (false: versions keep no profile). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
+  overwrite), `profile` (false: versions keep no profile). Of a column: `severity` of the rules of its schema,
+  `suggested` (what `mesh import` inferred).
 """
 
 from __future__ import annotations
