@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ __all__ = [
     "DomainSpec",
     "FeatureRef",
     "GateSpec",
+    "Interval",
     "ModelSpec",
     "MonitorSpec",
     "ProductSpec",
@@ -63,6 +64,31 @@ def parse_duration(text: str) -> timedelta:
     if not match:
         raise ValueError(f"'{text[:40]}' is not a length of time. Write for example 30min, 12h, 7d or 4w.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Event times from `start` up to, and without, `end`; both aware, kept in UTC.
+
+    Raises:
+        ValueError: A time without a zone, or an end that is not after its start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("An interval needs times with a zone, for example 2026-01-01T00:00:00Z.")
+        if self.end <= self.start:
+            raise ValueError(
+                f"The interval ends at {self.end.isoformat()}, before it begins: {self.start.isoformat()}."
+            )
+        for name in ("start", "end"):
+            object.__setattr__(self, name, getattr(self, name).astimezone(UTC))
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.runs import CheckRecord
-from mesh_catalog.errors import BatchRefusedError, StorageError, listed
+from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, ConformedBatch, judge_counts, quoted
 from mesh_catalog.lake.collect import profile_from_metrics
 from mesh_catalog.lake.manifest import Manifest, store_manifest
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_quarantine
 from mesh_catalog.lake.sources import BROKEN_METRIC
+from mesh_catalog.lake.written import read_added, read_staying, removed_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mesh_catalog.lake.gate import PendingCommit
     from mesh_catalog.lake.profile import Profile
 
-__all__ = ["Audit"]
+__all__ = ["Audit", "conflict"]
 
 
 @dataclass(kw_only=True)
@@ -40,13 +41,21 @@ class Audit:
     rules: Observation
     profile: Observation
     source: Observation | None
-    earlier_rows: int
+    contract: Contract
+    """Of the table; `conformed` has that of the rows which the transform makes."""
+    earlier_rows: int | None
+    """Rows of the table now; None where the catalog does not know."""
     earlier_version: int | None
-    """The version that an append adds to; None where the table is new or overwritten."""
+    """The version that readers see now; None where the table is new."""
+    batch_key: Rule | None = None
+    """That a batch holds a key once, where the mode finds rows by key."""
+    batch_condition: str | None = None
+    """SQL that tells the batch's rows from those that the write copies, where the mode has one."""
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]
     checks: tuple[CheckRecord, ...] = ()
     manifest_stored: bool = False
+    _staged: bool = field(default=False, init=False)
     _manifest: Manifest | None = field(default=None, init=False)
 
     @property
@@ -57,44 +66,101 @@ class Audit:
 
     @property
     def reads_table(self) -> bool:
-        """Whether a rule is checked against the rows that the table has already."""
-        return self.earlier_version is not None and any(rule.kind == "unique" for rule in self._contract.rules)
+        """Whether the commit is right only for the table's rows as they are now."""
+        rules = any(rule.kind == "unique" and self._against_table(rule) for rule in self.contract.rules)
+        return rules or (self.contract.write_mode == "history" and self.earlier_version is not None)
+
+    def _against_table(self, rule: Rule) -> bool:
+        """Whether a uniqueness rule must be checked against rows that stay; a MERGE by this key keeps it by itself."""
+        mode = self.contract.write_mode
+        if self.earlier_version is None or mode == "overwrite":
+            return False
+        by_key = {"upsert": self.contract.primary_key, "history": (*self.contract.primary_key, "valid_from")}
+        return set(rule.argument) != set(by_key.get(mode, ()))
 
     @property
     def _contract(self) -> Contract:
         return self.conformed.contract
 
+    def check_staged(self, rows: DataFrame) -> None:
+        """Judge a staged batch before its write begins: its rows, and its key.
+
+        Raises:
+            BatchRefusedError: It breaks a rule.
+            StorageError: Its rows were counted otherwise than they were staged.
+        """
+        self._staged = True
+        self._require_same(rows.count(), int(self.profile.get["rows"]))
+        duplicates: dict[str, int | None] = {}
+        examples: dict[str, tuple[str, ...]] = {}
+        if self.batch_key:
+            found, shown = self._shared_keys(rows, None, self.batch_key)
+            duplicates, examples = {self.batch_key.id: found}, {self.batch_key.id: shown}
+        self._judge(duplicates, examples, total_rows=None)
+
     def __call__(self, pending: PendingCommit) -> None:
+        if self.contract.write_mode == "history" and pending.read_version != self.earlier_version:
+            raise conflict(self.contract.id)
         counts = BatchCounts.from_metrics(self.rules.get)
         metrics = self.profile.get
-        self._same_rows(pending, int(metrics["rows"]))
+        if not self._staged:
+            self._same_rows(pending, int(metrics["rows"]))
         duplicates, examples = self._duplicates(pending)
-        total_rows = self.earlier_rows + int(metrics["rows"])
-        checks = judge_counts(
-            self.conformed.rules,
-            counts,
-            total_rows=total_rows,
-            newest_event_at=_instant(metrics.get("event_to")),
-            duplicates=duplicates,
-            now=datetime.now(UTC),
-        )
-        self.checks = (*self._source_check(), *checks)
-        self._refuse_broken(examples)
+        if self.batch_key:
+            duplicates[self.batch_key.id] = 0  # `check_staged` would have refused it
+        total_rows = self._total_rows(pending)
+        self._judge(duplicates, examples, total_rows=total_rows)
         profile = profile_from_metrics(self._contract, metrics)
         if counts.quarantined:
             stage_quarantine(self.conformed, self.location, self.run_id)
         self._store(profile, total_rows, counts.quarantined, metrics)
 
+    def _judge(
+        self,
+        duplicates: Mapping[str, int | None],
+        examples: Mapping[str, Sequence[str]],
+        *,
+        total_rows: int | None,
+    ) -> None:
+        checks = judge_counts(
+            (*([self.batch_key] if self.batch_key else []), *self.conformed.rules),
+            BatchCounts.from_metrics(self.rules.get),
+            total_rows=total_rows,
+            newest_event_at=_instant(self.profile.get.get("event_to")),
+            duplicates=duplicates,
+            now=datetime.now(UTC),
+        )
+        self.checks = (*self._source_check(), *checks)
+        self._refuse_broken(examples)
+
+    def _total_rows(self, pending: PendingCommit) -> int | None:
+        """Rows of the table once the commit is in."""
+        if self.earlier_version is None or self.contract.write_mode == "overwrite":
+            return pending.rows
+        removed = removed_rows(pending, self.location)
+        if pending.rows is None or self.earlier_rows is None or removed is None:
+            return None
+        return self.earlier_rows - removed + pending.rows
+
     def _same_rows(self, pending: PendingCommit, observed: int) -> None:
         """A recomputed task could count rows twice; the files themselves know how many they hold."""
-        if pending.rows is not None and pending.rows != observed:
+        written = pending.rows
+        if written is None or written == observed:
+            return
+        if self.batch_condition:
+            added = read_added(self.spark, pending, self.location, self.contract.columns)
+            written = added.filter(self.batch_condition).count()
+        self._require_same(written, observed)
+
+    def _require_same(self, written: int, observed: int) -> None:
+        if written != observed:
             raise StorageError(
-                f"{self._contract.id}: {observed} rows were counted but {pending.rows} written; a task ran twice. "
+                f"{self._contract.id}: {observed} rows were counted but {written} written; a task ran twice. "
                 "Nothing was committed; publish again."
             )
 
     def _duplicates(self, pending: PendingCommit) -> tuple[dict[str, int | None], dict[str, tuple[str, ...]]]:
-        """Rows of the new files whose key another row has, new or (for an append) old, per uniqueness rule."""
+        """Rows of the added files whose key another row has, in them or staying in the table, per uniqueness rule."""
         found: dict[str, int | None] = {}
         examples: dict[str, tuple[str, ...]] = {}
         unique = [rule for rule in self._contract.rules if rule.kind == "unique"]
@@ -102,21 +168,21 @@ class Audit:
             return found, examples
         if not pending.files:
             return {rule.id: 0 for rule in unique}, examples
-        new = self.spark.read.parquet(*(file.path for file in pending.files))
+        new = read_added(self.spark, pending, self.location, self.contract.columns)
         for rule in unique:
-            found[rule.id], examples[rule.id] = self._shared_keys(new, rule)
+            old = read_staying(self.spark, pending, self.location) if self._against_table(rule) else None
+            found[rule.id], examples[rule.id] = self._shared_keys(new, old, rule)
         return found, examples
 
-    def _shared_keys(self, new: DataFrame, rule: Rule) -> tuple[int, tuple[str, ...]]:
+    def _shared_keys(self, new: DataFrame, old: DataFrame | None, rule: Rule) -> tuple[int, tuple[str, ...]]:
         from pyspark.sql import functions as F
 
         names = list(rule.argument)
         present = " and ".join(f"{quoted(name)} is not null" for name in names)
         keys = new.filter(present).groupBy(*names).agg(F.count(F.lit(1)).alias("_rows"))
-        if self.earlier_version is not None:
-            table = self.spark.read.format("delta").option("versionAsOf", self.earlier_version).load(self.location)
-            old = table.select(*names).join(F.broadcast(keys.select(*names)), on=names, how="left_semi").distinct()
-            keys = keys.join(old.withColumn("_old", F.lit(1)), on=names, how="left")
+        if old is not None:
+            shared = old.select(*names).join(keys.select(*names), on=names, how="left_semi").distinct()
+            keys = keys.join(shared.withColumn("_old", F.lit(1)), on=names, how="left")
         else:
             keys = keys.withColumn("_old", F.lit(None).cast("int"))
         shared = keys.filter("_rows > 1 or _old is not null")
@@ -179,11 +245,11 @@ class Audit:
         )
         return "\n".join(lines)
 
-    def _store(self, profile: Profile, total_rows: int, quarantined: int, metrics: Mapping[str, Any]) -> None:
+    def _store(self, profile: Profile, total_rows: int | None, quarantined: int, metrics: Mapping[str, Any]) -> None:
         self._manifest = Manifest(
             product=self._contract.id,
             run_id=self.run_id,
-            mode=self._contract.write_mode,
+            mode=self.contract.write_mode,
             contract_version=self._contract.version,
             rows=profile.rows,
             total_rows=total_rows,
@@ -198,6 +264,10 @@ class Audit:
         )
         store_manifest(self.location, self._manifest)
         self.manifest_stored = True
+
+
+def conflict(product: str) -> ConflictError:
+    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")
 
 
 def _instant(value: Any) -> datetime | None:

@@ -1,6 +1,6 @@
 """Publishing: write the files, audit, commit, and tell the catalog. The one way rows get into the lake.
 
-    transform → cast to the contract → observe (rules) → keep → observe (profile) → Delta write
+    transform → cast to the contract → observe (rules) → keep → observe (profile) → Delta write, by the mode
                                                                                        │ files are written
                                               commit gate: audit, profile and manifest stored, or veto
                                                                                        │ Delta commits
@@ -12,10 +12,11 @@ between commit and catalog, the next publish of the product repairs the catalog 
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.gate import request_read
@@ -30,7 +31,7 @@ from mesh_catalog.catalog.runs import (
     read_versions,
     start_run,
 )
-from mesh_catalog.errors import BatchRefusedError, InputError, MeshError, TransformError
+from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, TransformError
 from mesh_catalog.lake.batch import Batch, observation, write_batch
 from mesh_catalog.lake.manifest import repair_catalog
 from mesh_catalog.lake.quarantine import publish_staged
@@ -45,7 +46,10 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
-    from mesh_catalog.specs import ProductSpec
+    from mesh_catalog.specs import Interval, ProductSpec
+
+ATTEMPTS = 3
+"""How often a publish is tried that meets another one of its product."""
 
 __all__ = ["PublishResult", "publish_frame", "publish_product", "require_owner"]
 
@@ -68,11 +72,17 @@ class PublishResult:
 
 
 def publish_product(
-    spark: SparkSession, mesh: Mesh, product: ProductSpec, *, run_id: str | None = None
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    *,
+    run_id: str | None = None,
+    interval: Interval | None = None,
 ) -> PublishResult:
     """Run a product's transform and publish what it makes.
 
     Args:
+        interval: What a product of writeMode `overwrite_interval` replaces, where it is not what its rows cover.
         run_id: Of an earlier call that may have been cut off; a run that was committed is not written again.
 
     Raises:
@@ -82,6 +92,9 @@ def publish_product(
         ConflictError: Somebody else published at the same time.
         NotFoundError: An input was never published, or no source file has arrived.
         StorageError: A table's log cannot be read.
+
+    Where somebody else published meanwhile, everything is read anew and tried again, `ATTEMPTS` times in all: nothing
+    of a batch that met a conflict was committed, and nothing that was read for it is used again.
     """
     require_owner(product)
     started = time.monotonic()
@@ -94,23 +107,41 @@ def publish_product(
         contract_version=product.contract.version,
     )
     with _recorded(mesh, run):
-        location = table_location(mesh.settings, product.name)
-        state = _known_state(spark, mesh, product.contract, location, str(product.owner))
-        if state.commit_of(run):
-            return _published(mesh, product.name, run, started)
-        batch = _read_inputs(spark, mesh, product, run, location, state)
-        if batch is None:
-            finish_run(mesh.catalog, run, outcome="unchanged")
-            latest = latest_version(mesh.catalog, product.name)
-            return PublishResult(
-                product=product.name,
-                run_id=run,
-                outcome="unchanged",
-                version=latest.version if latest else None,
-                total_rows=latest.total_rows if latest else None,
-                seconds=time.monotonic() - started,
-            )
-        return _write(spark, mesh, batch, started)
+        for attempt in range(ATTEMPTS):
+            try:
+                return _publish_once(spark, mesh, product, run, interval, started)
+            except ConflictError:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, 2**attempt))
+        raise AssertionError
+
+
+def _publish_once(
+    spark: SparkSession, mesh: Mesh, product: ProductSpec, run: str, interval: Interval | None, started: float
+) -> PublishResult:
+    location = table_location(mesh.settings, product.name)
+    state = _known_state(spark, mesh, product.contract, location, str(product.owner))
+    if _is_committed(mesh, product.name, run):
+        return _published(mesh, product.name, run, started)
+    batch = _read_inputs(spark, mesh, product, run, location, state)
+    if batch is None:
+        finish_run(mesh.catalog, run, outcome="unchanged")
+        latest = latest_version(mesh.catalog, product.name)
+        return PublishResult(
+            product=product.name,
+            run_id=run,
+            outcome="unchanged",
+            version=latest.version if latest else None,
+            total_rows=latest.total_rows if latest else None,
+            seconds=time.monotonic() - started,
+        )
+    return _write(spark, mesh, replace(batch, interval=interval), started)
+
+
+def _is_committed(mesh: Mesh, product: str, run_id: str) -> bool:
+    """Whether a run made a version; the catalog knows every one, once it was repaired."""
+    return any(record.run_id == run_id for record in read_versions(mesh.catalog, product))
 
 
 def require_owner(product: ProductSpec) -> None:
@@ -158,7 +189,7 @@ def publish_frame(
     with _recorded(mesh, run):
         location = table_location(mesh.settings, contract.id)
         state = _known_state(spark, mesh, contract, location, owner)
-        if state.commit_of(run):
+        if _is_committed(mesh, contract.id, run):
             return _published(mesh, contract.id, run, started)
         batch = Batch(
             contract=contract,
@@ -235,7 +266,9 @@ def _read_inputs(
         if name == SOURCE:
             if product.source is None:
                 raise TransformError("reads `source`, but has no source.yaml. Add one.", product=product.name)
-            consumed = consumed_files(mesh.catalog, product.name) if product.contract.write_mode == "append" else set()
+            consumed = (
+                consumed_files(mesh.catalog, product.name) if product.contract.write_mode != "overwrite" else set()
+            )
             arrived = new_files(spark, mesh.settings.workspace, product.source, consumed)
             if not arrived:
                 return None
