@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mesh_catalog.contracts.contract import Contract
+from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
     "DomainSpec",
@@ -31,8 +32,6 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_DURATION = re.compile(r"(\d{1,6})\s*(min|h|d|w)")
-_UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def is_name(text: str) -> bool:
@@ -52,18 +51,6 @@ def split_name(text: str) -> tuple[str, str]:
             f"'{text[:80]}' is not a product's name. Write domain.product in lower-case letters, digits and _."
         )
     return domain, product
-
-
-def parse_duration(text: str) -> timedelta:
-    """`30min`, `12h`, `7d` or `4w`.
-
-    Raises:
-        ValueError: It is none of these.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"'{text[:40]}' is not a length of time. Write for example 30min, 12h, 7d or 4w.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @dataclass(frozen=True)

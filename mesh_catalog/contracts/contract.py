@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -20,6 +21,7 @@ __all__ = [
     "Contract",
     "DeleteWhen",
     "IntervalUnit",
+    "ReadChanges",
     "Rule",
     "RuleKind",
     "Severity",
@@ -156,6 +158,15 @@ class DeleteWhen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadChanges:
+    """The input of which a publish reads only the rows that changed since the last one."""
+
+    product: str
+    rows: Literal["newest", "all"] = "newest"
+    """newest: one row for each key, as it is now. all: Delta's feed as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """One table of a data product, as promised."""
 
@@ -175,6 +186,9 @@ class Contract:
     delete_when: DeleteWhen | None = None
     change_data_feed: bool = False
     """Whether the table keeps what each version changed, row by row (Delta's change data feed)."""
+    read_changes: ReadChanges | None = None
+    lookback: timedelta = timedelta(0)
+    """How far before its interval a backfill reads the inputs, for trailing windows."""
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""

@@ -6,8 +6,9 @@ The standard leaves some words free; here they are closed:
   count as personal. Common words of other companies are refused with the word to write, for guessing which of them
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
-- customProperties of the contract: `eventTime` (the column that says when a row happened), and how batches are written
-  (`writing.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
+- customProperties of the contract: `eventTime` (the column that says when a row happened), how batches are written
+  (`writing.py`), and which slice of its inputs a publish reads (`slices.py`). Of a column: `severity` of the rules of
+  its schema, `suggested` (what `mesh import` inferred).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mesh_catalog.contracts.contract import (
 from mesh_catalog.contracts.modernise import modernised
 from mesh_catalog.contracts.rules import RuleReader, check_library_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule
+from mesh_catalog.contracts.slices import read_slices
 from mesh_catalog.contracts.types import column_type, is_temporal
 from mesh_catalog.contracts.writing import read_writing, writing_properties
 from mesh_catalog.documents import Document, Place, check_schema, read_document
@@ -99,6 +101,7 @@ def read_contract(document: Document) -> Contract:
     for index, entry in enumerate(data.get("slaProperties", [])):
         rule = freshness_rule(document, entry, columns, default=default, place=("slaProperties", index))
         reader.add([rule] if rule else [])
+    slices = read_slices(document, custom, write_mode=writing.mode, event_time=event_time)
     return Contract(
         id=data["id"],
         version=data["version"],
@@ -112,6 +115,8 @@ def read_contract(document: Document) -> Contract:
         interval=writing.interval,
         delete_when=writing.delete_when,
         change_data_feed=writing.change_data_feed,
+        read_changes=slices.read_changes,
+        lookback=slices.lookback,
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,
