@@ -134,9 +134,7 @@ class _Backfill:
             with progress("starts Spark"):
                 self.spark = open_session(self.mesh.settings, app_name="mesh publish")
         with progress(f"publishes {step.product.name} {_shown(step.interval)}   {place}"):
-            result = publish_product(
-                self.spark, self.mesh, step.product, run_id=step.run_id, interval=step.interval
-            )
+            result = publish_product(self.spark, self.mesh, step.product, run_id=step.run_id, interval=step.interval)
         return _told(
             step,
             "published",

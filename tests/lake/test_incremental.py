@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from mesh_catalog.access.audit import read_audit
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.catalog.runs import latest_version, read_run, read_runs
-from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, StorageError
-from mesh_catalog.lake import changes, checkpoint
 from mesh_catalog.lake.read import read_table
 from tests.lake.conftest import ORDERS, Shop, order
 
@@ -44,7 +41,9 @@ def copies(shop: Shop) -> Shop:
     orders = copy.deepcopy(ORDERS)
     orders["customProperties"].append({"property": "changeDataFeed", "value": True})
     shop.write("domains/shop/orders/contract.yaml", orders)
-    shop.write("domains/shop/copies/contract.yaml", contract("copies", COLUMNS, writeMode="append", readChanges="shop.orders"))
+    shop.write(
+        "domains/shop/copies/contract.yaml", contract("copies", COLUMNS, writeMode="append", readChanges="shop.orders")
+    )
     shop.write("domains/shop/copies/build.sql", COPY_SQL)
     shop.reload()
     return shop
@@ -74,8 +73,10 @@ def test_first(copies: Shop) -> None:
     result = shop.publish("shop.copies")
     print(result)
     assert (result.outcome, result.rows, held(shop)) == ("published", 2, 2)
-    assert rows(shop) == [(n, "insert") for n in (1,2,3,4)]
+    assert rows(shop) == [(n, "insert") for n in (1, 2, 3, 4)]
     from mesh_catalog.catalog.lineage import lineage
+
     print(lineage(shop.mesh.catalog, "shop.copies", direction="upstream", columns=True).columns)
     print(read_audit(shop.mesh, "shop.orders"))
-    for r in read_runs(shop.mesh.catalog,"shop.copies"): print(r)
+    for r in read_runs(shop.mesh.catalog, "shop.copies"):
+        print(r)
