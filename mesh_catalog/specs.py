@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from mesh_catalog.contracts.contract import Contract
+from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
     "DomainSpec",
     "FeatureRef",
     "GateSpec",
+    "Interval",
     "ModelSpec",
     "MonitorSpec",
     "ProductSpec",
@@ -30,8 +32,6 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_DURATION = re.compile(r"(\d{1,6})\s*(min|h|d|w)")
-_UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def is_name(text: str) -> bool:
@@ -53,16 +53,29 @@ def split_name(text: str) -> tuple[str, str]:
     return domain, product
 
 
-def parse_duration(text: str) -> timedelta:
-    """`30min`, `12h`, `7d` or `4w`.
+@dataclass(frozen=True)
+class Interval:
+    """Event times from `start` up to, and without, `end`; both aware, kept in UTC.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: A time without a zone, or an end that is not after its start.
     """
-    match = _DURATION.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"'{text[:40]}' is not a length of time. Write for example 30min, 12h, 7d or 4w.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("An interval needs times with a zone, for example 2026-01-01T00:00:00Z.")
+        if self.end <= self.start:
+            raise ValueError(
+                f"The interval ends at {self.end.isoformat()}, before it begins: {self.start.isoformat()}."
+            )
+        for name in ("start", "end"):
+            object.__setattr__(self, name, getattr(self, name).astimezone(UTC))
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ class VersionRecord:
     """Relative to the table."""
     committed_at: datetime
     kept_from: int
-    """The oldest version whose rows are still in the table: the last overwrite, or the first append."""
+    """The oldest version whose rows may still be in the table: the last overwrite, or the first version."""
 
 
 def read_versions(catalog: Catalog, product: str) -> list[VersionRecord]:

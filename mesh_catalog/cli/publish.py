@@ -19,28 +19,73 @@ __all__ = ["command"]
 @click.command("publish")
 @click.argument("products", nargs=-1, metavar="[PRODUCT]...")
 @click.option("--dry-run", is_flag=True, help="Say what would be published, in which order, and from what.")
+@click.option("--from", "start", metavar="TIME", help="Backfill: publish the intervals of event time from here…")
+@click.option("--to", "end", metavar="TIME", help="…up to, and without, this time; for example 2026-02-01, UTC.")
+@click.option("--interval", metavar="LENGTH", help="Length of a backfill's intervals; the contract says it otherwise.")
+@click.option("--force", is_flag=True, help="Backfill intervals again that are done.")
+@click.option("--whole", is_flag=True, help="Where a product reads changes: read the whole input once more.")
+@click.option(
+    "--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: go on without the old one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--master", help="Spark master; conf/ says it otherwise.")
-def command(products: tuple[str, ...], dry_run: bool, as_json: bool, master: str | None) -> None:
+def command(
+    products: tuple[str, ...],
+    dry_run: bool,
+    start: str | None,
+    end: str | None,
+    interval: str | None,
+    force: bool,
+    whole: bool,
+    fresh: bool,
+    as_json: bool,
+    master: str | None,
+) -> None:
     """Publish data products: all of the workspace, or those named, inputs first.
 
     A batch that breaks its contract is refused and readers stay on the version they had (exit 3). Products that read a
     refused one are left out; the others go on.
 
+    With --from and --to, one interval of event time after another; the same command goes on where it was stopped.
+
     \b
     Example:
       mesh publish payments.transactions
+      mesh publish payments.daily --from 2026-01-01 --to 2026-02-01
     """
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.cli.backfill import backfill_products, parse_period
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import publish_order
 
+    period = parse_period(start, end, interval)
+    slicing = {"--from": period, "--force": force, "--whole": whole, "--new-checkpoint": fresh}
+    given = [option for option, value in slicing.items() if value]
+    if given and not products:
+        raise click.UsageError(f"{given[0]} needs the names of the products.")
+    if force and period is None:
+        raise click.UsageError("--force needs --from and --to: it does intervals again.")
+    if (whole or fresh) and (period is not None or dry_run):
+        raise click.UsageError(f"{'--whole' if whole else '--new-checkpoint'} goes with no other option.")
     with open_mesh(load_settings(master=master)) as mesh:
         order = publish_order(mesh.workspace, list(products) or list(mesh.workspace.products))
+        if period is not None:
+            backfill_products(mesh, order, period, force=force, dry_run=dry_run, as_json=as_json)
+            return
         if dry_run:
             _print_plan(order, as_json=as_json)
             return
-        _publish_all(mesh, order, as_json=as_json)
+        if whole or fresh:
+            _require_changes(order, given[0])
+        _publish_all(mesh, order, as_json=as_json, whole=whole, fresh=fresh)
+
+
+def _require_changes(order: list[ProductSpec], option: str) -> None:
+    from mesh_catalog.errors import InputError
+
+    for product in order:
+        if product.contract.read_changes is None:
+            raise InputError(f"{product.name}: reads its inputs whole, so {option} means nothing. Leave it out.")
 
 
 def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
@@ -57,13 +102,13 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
     )
 
 
-def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: bool, fresh: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.errors import MeshError
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    publisher = _Publisher(mesh)
+    publisher = _Publisher(mesh, whole=whole, fresh=fresh)
     told: list[dict[str, Any]] = []
     for product in order:
         try:
@@ -85,8 +130,9 @@ def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None
 class _Publisher:
     """Publishes one product after another; Spark starts with the first that needs it."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, *, whole: bool, fresh: bool) -> None:
         self.mesh = mesh
+        self.slicing = {"whole": whole, "fresh": fresh}
         self.spark: SparkSession | None = None
         self.stopped: dict[str, MeshError | None] = {}
         """Products that were not published; None for those left out because of another."""
@@ -103,7 +149,7 @@ class _Publisher:
         require_owner(product)
         spark = self._session()
         with progress(f"publishes {product.name}"):
-            return _told(publish_product(spark, self.mesh, product))
+            return _told(publish_product(spark, self.mesh, product, **self.slicing))
 
     def _session(self) -> SparkSession:
         from mesh_catalog.cli.output import progress
@@ -141,7 +187,7 @@ def _print_result(told: dict[str, Any]) -> None:
         return
     if told["outcome"] == "unchanged":
         click.echo(
-            f"{told['product']}   v{told['version']}   no new file has arrived"
+            f"{told['product']}   v{told['version']}   nothing new has arrived"
             if told["version"] is not None
             else told["product"]
         )

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 __all__ = [
     "CLASSIFICATIONS",
+    "HISTORY_COLUMNS",
     "PERSONAL_CLASSIFICATIONS",
     "ROW_RULES",
     "Column",
     "Contract",
+    "DeleteWhen",
+    "IntervalUnit",
+    "ReadChanges",
     "Rule",
     "RuleKind",
     "Severity",
@@ -25,7 +30,15 @@ __all__ = [
 ]
 
 Severity = Literal["error", "warning", "quarantine"]
-WriteMode = Literal["append", "overwrite"]
+WriteMode = Literal["append", "overwrite", "overwrite_partitions", "overwrite_interval", "upsert", "history"]
+"""What a batch does to the rows that the table has; docs/guide/write-modes.md."""
+IntervalUnit = Literal["1h", "1d", "1w"]
+HISTORY_COLUMNS: Final[Mapping[str, str]] = {
+    "valid_from": "timestamp",
+    "valid_to": "timestamp",
+    "is_current": "boolean",
+}
+"""Columns that `history` makes itself, and their types."""
 RowRuleKind = Literal[
     "required",
     "not_missing",
@@ -59,6 +72,8 @@ class Column:
     unique: bool = False
     primary_key_position: int | None = None
     """From 1 where the column belongs to the primary key."""
+    partition_position: int | None = None
+    """From 1 where the table's files are split by the column's values."""
     classification: str | None = None
     """One of CLASSIFICATIONS; `personal?` and `special?` are suggestions that nobody has decided."""
     description: str | None = None
@@ -135,6 +150,23 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteWhen:
+    """Rows of an `upsert` that mean: this key is gone."""
+
+    column: str
+    value: str | int | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadChanges:
+    """The input of which a publish reads only the rows that changed since the last one."""
+
+    product: str
+    rows: Literal["newest", "all"] = "newest"
+    """newest: one row for each key, as it is now. all: Delta's feed as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """One table of a data product, as promised."""
 
@@ -151,6 +183,14 @@ class Contract:
     """The column that says when a row happened (customProperty `eventTime`)."""
     profiled: bool = True
     """Whether each version keeps a profile (customProperty `profile: false` turns it off)."""
+    interval: IntervalUnit = "1d"
+    """The unit of event time that `overwrite_interval` replaces whole: hours, days, or weeks from Monday, UTC."""
+    delete_when: DeleteWhen | None = None
+    change_data_feed: bool = False
+    """Whether the table keeps what each version changed, row by row (Delta's change data feed)."""
+    read_changes: ReadChanges | None = None
+    lookback: timedelta = timedelta(0)
+    """How far before its interval a backfill reads the inputs, for trailing windows."""
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""
@@ -163,6 +203,17 @@ class Contract:
     def primary_key(self) -> tuple[str, ...]:
         keyed = [column for column in self.columns if column.primary_key_position is not None]
         return tuple(column.name for column in sorted(keyed, key=lambda c: c.primary_key_position or 0))
+
+    @property
+    def partition_columns(self) -> tuple[str, ...]:
+        split = [column for column in self.columns if column.partition_position is not None]
+        return tuple(column.name for column in sorted(split, key=lambda c: c.partition_position or 0))
+
+    @property
+    def built_columns(self) -> tuple[Column, ...]:
+        """The columns that the transform makes: all, but for those that `history` makes itself."""
+        made = HISTORY_COLUMNS if self.write_mode == "history" else ()
+        return tuple(column for column in self.columns if column.name not in made)
 
     @property
     def personal_columns(self) -> tuple[str, ...]:

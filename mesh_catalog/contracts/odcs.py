@@ -6,9 +6,9 @@ The standard leaves some words free; here they are closed:
   count as personal. Common words of other companies are refused with the word to write, for guessing which of them
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
-- customProperties of the contract: `eventTime` (the column that says when a row happened), `writeMode` (append,
-  overwrite), `profile` (false: versions keep no profile). Of a column: `severity` of the rules of its schema,
-  `suggested` (what `mesh import` inferred).
+- customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
+  keep no profile), how batches are written (`writing.py`), and which slice of its inputs a publish reads
+  (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.contracts.contract import (
     CLASSIFICATIONS,
@@ -29,12 +29,13 @@ from mesh_catalog.contracts.contract import (
     Column,
     Contract,
     Severity,
-    WriteMode,
 )
 from mesh_catalog.contracts.modernise import modernised
 from mesh_catalog.contracts.rules import RuleReader, check_library_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule
+from mesh_catalog.contracts.slices import read_slices
 from mesh_catalog.contracts.types import column_type, is_temporal
+from mesh_catalog.contracts.writing import read_writing, writing_properties
 from mesh_catalog.documents import Document, Place, check_schema, read_document
 from mesh_catalog.errors import listed, nearest
 
@@ -92,6 +93,7 @@ def read_contract(document: Document) -> Contract:
     columns = tuple(_columns(document, table, place, severities))
     custom = _contract_properties(document, table, place)
     event_time = _event_time(document, columns, custom.get("eventTime"))
+    writing = read_writing(document, columns, custom, event_time=event_time, place=place)
     reader = RuleReader(document=document, columns=columns)
     reader.add(implied_rules(columns, severities=severities))
     _declared(reader, table, severities, place)
@@ -99,17 +101,23 @@ def read_contract(document: Document) -> Contract:
     for index, entry in enumerate(data.get("slaProperties", [])):
         rule = freshness_rule(document, entry, columns, default=default, place=("slaProperties", index))
         reader.add([rule] if rule else [])
+    slices = read_slices(document, custom, write_mode=writing.mode, event_time=event_time)
     return Contract(
         id=data["id"],
         version=data["version"],
         status=data.get("status", "active"),
         columns=columns,
-        rules=tuple(reader.rules),
+        rules=writing.adapted_rules(columns, reader.rules),
         description=_description(data, table),
         tags=tuple(dict.fromkeys([*data.get("tags", []), *table.get("tags", [])])),
-        write_mode=_write_mode(document, custom.get("writeMode")),
+        write_mode=writing.mode,
         event_time=event_time,
         profiled=_flag(document, "profile", custom.get("profile"), default=True),
+        interval=writing.interval,
+        delete_when=writing.delete_when,
+        change_data_feed=writing.change_data_feed,
+        read_changes=slices.read_changes,
+        lookback=slices.lookback,
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,
@@ -190,7 +198,8 @@ def _table(document: Document) -> Mapping[str, Any]:
 def _columns(
     document: Document, table: Mapping[str, Any], place: Place, severities: dict[str, Severity]
 ) -> Iterator[Column]:
-    positions = _key_positions(document, table["properties"], place)
+    positions = _positions(document, table["properties"], place, "primaryKey", "primaryKeyPosition", "primary key")
+    splits = _positions(document, table["properties"], place, "partitioned", "partitionKeyPosition", "partitioning")
     seen: dict[str, str] = {}
     for index, entry in enumerate(table["properties"]):
         here: Place = (*place, "properties", index)
@@ -201,7 +210,8 @@ def _columns(
         custom = _custom(entry)
         if "severity" in custom:
             severities[name] = read_severity(document, custom["severity"], (*here, "customProperties"))
-        yield _column(document, entry, custom, positions.get(index), here)
+        column = _column(document, entry, custom, positions.get(index), here)
+        yield replace(column, partition_position=splits.get(index))
 
 
 def _column(
@@ -240,19 +250,21 @@ def _column_name(document: Document, entry: Mapping[str, Any], place: Place) -> 
     return name
 
 
-def _key_positions(document: Document, entries: Sequence[Mapping[str, Any]], place: Place) -> dict[int, int]:
-    """Position in the primary key, from 1, by the column's index; in the columns' order where none is written."""
-    keyed = [index for index, entry in enumerate(entries) if entry.get("primaryKey")]
-    written = {index: entries[index].get("primaryKeyPosition", -1) for index in keyed}
+def _positions(
+    document: Document, entries: Sequence[Mapping[str, Any]], place: Place, flag: str, word: str, what: str
+) -> dict[int, int]:
+    """Position in the key or partitioning, from 1, by the column's index; the columns' order where none is written."""
+    keyed = [index for index, entry in enumerate(entries) if entry.get(flag)]
+    written = {index: entries[index].get(word, -1) for index in keyed}
     if all(position < 1 for position in written.values()):
         return {index: number for number, index in enumerate(keyed, start=1)}
     if sorted(written.values()) != list(range(1, len(keyed) + 1)):
         raise document.error(
-            f"the primary key's positions are {listed(written.values())}. Number its columns from 1, each once.",
+            f"the {what}'s positions are {listed(written.values())}. Number its columns from 1, each once.",
             *place,
             "properties",
             keyed[0],
-            "primaryKeyPosition",
+            word,
         )
     return written
 
@@ -309,16 +321,6 @@ def _event_time(document: Document, columns: Sequence[Column], found: tuple[Any,
             *place,
         )
     return column.name
-
-
-def _write_mode(document: Document, found: tuple[Any, Place] | None) -> WriteMode:
-    if found is None:
-        return "overwrite"
-    value, place = found
-    for mode in get_args(WriteMode):
-        if value == mode:
-            return mode  # type: ignore[no-any-return]
-    raise document.error(f"writeMode '{str(value)[:40]}' is not known. Allowed: {listed(get_args(WriteMode))}.", *place)
 
 
 def _flag(document: Document, name: str, found: tuple[Any, Place] | None, *, default: bool) -> bool:
@@ -384,7 +386,7 @@ def contract_document(contract: Contract) -> dict[str, Any]:
         document["tags"] = list(contract.tags)
     if contract.service_levels:
         document["slaProperties"] = [dict(level) for level in contract.service_levels]
-    document["customProperties"] = [{"property": "writeMode", "value": contract.write_mode}]
+    document["customProperties"] = writing_properties(contract)
     if contract.event_time:
         document["customProperties"].append({"property": "eventTime", "value": contract.event_time})
     if not contract.profiled:
@@ -401,6 +403,8 @@ def _column_document(column: Column) -> dict[str, Any]:
         "unique": column.unique or None,
         "primaryKey": column.primary_key_position is not None or None,
         "primaryKeyPosition": column.primary_key_position,
+        "partitioned": column.partition_position is not None or None,
+        "partitionKeyPosition": column.partition_position,
         "classification": column.classification,
         "description": column.description,
         "tags": list(column.tags) or None,

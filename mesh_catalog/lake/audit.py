@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord
-from mesh_catalog.errors import BatchRefusedError, StorageError, listed
+from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, ConformedBatch, judge_counts, quoted
 from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, store_manifest
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_quarantine
 from mesh_catalog.lake.sources import BROKEN_METRIC
+from mesh_catalog.lake.written import read_added, read_staying, removed_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Contract, Rule
     from mesh_catalog.lake.gate import PendingCommit
 
-__all__ = ["Audit"]
+__all__ = ["Audit", "conflict"]
 
 
 @dataclass(kw_only=True)
@@ -38,13 +39,21 @@ class Audit:
     run_id: str
     rules: Observation
     source: Observation | None
-    earlier_rows: int
+    contract: Contract
+    """Of the table; `conformed` has that of the rows which the transform makes."""
+    earlier_rows: int | None
+    """Rows of the table now; None where the catalog does not know."""
     earlier_version: int | None
-    """The version that an append adds to; None where the table is new or overwritten."""
+    """The version that readers see now; None where the table is new."""
+    batch_key: Rule | None = None
+    """That a batch holds a key once, where the mode finds rows by key."""
+    batch_condition: str | None = None
+    """SQL that tells the batch's rows from those that the write copies, where the mode has one."""
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]
     checks: tuple[CheckRecord, ...] = ()
     manifest_stored: bool = False
+    _staged: bool = field(default=False, init=False)
     _manifest: Manifest | None = field(default=None, init=False)
 
     @property
@@ -55,43 +64,99 @@ class Audit:
 
     @property
     def reads_table(self) -> bool:
-        """Whether a rule is checked against the rows that the table has already."""
-        return self.earlier_version is not None and any(rule.kind == "unique" for rule in self._contract.rules)
+        """Whether the commit is right only for the table's rows as they are now."""
+        rules = any(rule.kind == "unique" and self._against_table(rule) for rule in self.contract.rules)
+        return rules or (self.contract.write_mode == "history" and self.earlier_version is not None)
+
+    def _against_table(self, rule: Rule) -> bool:
+        """Whether a uniqueness rule must be checked against rows that stay; a MERGE by this key keeps it by itself."""
+        mode = self.contract.write_mode
+        if self.earlier_version is None or mode == "overwrite":
+            return False
+        by_key = {"upsert": self.contract.primary_key, "history": (*self.contract.primary_key, "valid_from")}
+        return set(rule.argument) != set(by_key.get(mode, ()))
 
     @property
     def _contract(self) -> Contract:
         return self.conformed.contract
 
+    def check_staged(self, rows: DataFrame) -> None:
+        """Judge a staged batch before its write begins: its rows, and its key.
+
+        Raises:
+            BatchRefusedError: It breaks a rule.
+            StorageError: Its rows were counted otherwise than they were staged.
+        """
+        self._staged = True
+        duplicates: dict[str, int | None] = {}
+        examples: dict[str, tuple[str, ...]] = {}
+        if self.batch_key:
+            found, shown = self._shared_keys(rows, None, self.batch_key)
+            duplicates, examples = {self.batch_key.id: found}, {self.batch_key.id: shown}
+        self._judge(duplicates, examples, total_rows=None, newest_event_at=None)
+        self._require_same(rows.count(), BatchCounts.from_metrics(self.rules.get).kept)
+
     def __call__(self, pending: PendingCommit) -> None:
+        if self.contract.write_mode == "history" and pending.read_version != self.earlier_version:
+            raise conflict(self.contract.id)
         counts = BatchCounts.from_metrics(self.rules.get)
-        found = profile_files(self.spark, self._contract, pending.files)
+        found = profile_files(self.spark, self.contract, pending.files)
         duplicates, examples = self._duplicates(pending)
-        total_rows = self.earlier_rows + found.profile.rows
+        if self.batch_key:
+            duplicates[self.batch_key.id] = 0  # `check_staged` would have refused it
+        total_rows = self._total_rows(pending)
+        self._judge(duplicates, examples, total_rows=total_rows, newest_event_at=found.event_to)
+        if not self._staged:
+            self._require_same(self._written(pending, found), counts.kept)
+        if counts.quarantined:
+            stage_quarantine(self.conformed, self.location, self.run_id)
+        self._store(found, total_rows, counts)
+
+    def _judge(
+        self,
+        duplicates: Mapping[str, int | None],
+        examples: Mapping[str, Sequence[str]],
+        *,
+        total_rows: int | None,
+        newest_event_at: datetime | None,
+    ) -> None:
         checks = judge_counts(
-            self.conformed.rules,
-            counts,
+            (*([self.batch_key] if self.batch_key else []), *self.conformed.rules),
+            BatchCounts.from_metrics(self.rules.get),
             total_rows=total_rows,
-            newest_event_at=found.event_to,
+            newest_event_at=newest_event_at,
             duplicates=duplicates,
             now=datetime.now(UTC),
         )
         self.checks = (*self._source_check(), *checks)
         self._refuse_broken(examples)
-        self._same_rows(counts.rows - counts.quarantined, found.profile.rows)
-        if counts.quarantined:
-            stage_quarantine(self.conformed, self.location, self.run_id)
-        self._store(found, total_rows, counts.quarantined)
 
-    def _same_rows(self, counted: int, written: int) -> None:
+    def _total_rows(self, pending: PendingCommit) -> int | None:
+        """Rows of the table once the commit is in."""
+        if self.earlier_version is None or self.contract.write_mode == "overwrite":
+            return pending.rows
+        removed = removed_rows(pending, self.location)
+        if pending.rows is None or self.earlier_rows is None or removed is None:
+            return None
+        return self.earlier_rows - removed + pending.rows
+
+    def _written(self, pending: PendingCommit, found: FilesProfile) -> int:
+        """How many of the batch's rows the files hold."""
+        if self.batch_condition is None:
+            return found.profile.rows
+        added = read_added(self.spark, pending, self.location, self.contract.columns)
+        return added.filter(self.batch_condition).count()
+
+    def _require_same(self, written: int, counted: int) -> None:
         """A recomputed task could count rows twice; the files themselves know how many they hold."""
-        if counted != written:
+        if written != counted:
             raise StorageError(
                 f"{self._contract.id}: {counted} rows were counted but {written} written; a task ran twice. "
                 "Nothing was committed; publish again."
             )
 
     def _duplicates(self, pending: PendingCommit) -> tuple[dict[str, int | None], dict[str, tuple[str, ...]]]:
-        """Rows of the new files whose key another row has, new or (for an append) old, per uniqueness rule."""
+        """Rows of the added files whose key another row has, in them or staying in the table, per uniqueness rule."""
         found: dict[str, int | None] = {}
         examples: dict[str, tuple[str, ...]] = {}
         unique = [rule for rule in self._contract.rules if rule.kind == "unique"]
@@ -99,21 +164,21 @@ class Audit:
             return found, examples
         if not pending.files:
             return {rule.id: 0 for rule in unique}, examples
-        new = self.spark.read.parquet(*(file.path for file in pending.files))
+        new = read_added(self.spark, pending, self.location, self.contract.columns)
         for rule in unique:
-            found[rule.id], examples[rule.id] = self._shared_keys(new, rule)
+            old = read_staying(self.spark, pending, self.location) if self._against_table(rule) else None
+            found[rule.id], examples[rule.id] = self._shared_keys(new, old, rule)
         return found, examples
 
-    def _shared_keys(self, new: DataFrame, rule: Rule) -> tuple[int, tuple[str, ...]]:
+    def _shared_keys(self, new: DataFrame, old: DataFrame | None, rule: Rule) -> tuple[int, tuple[str, ...]]:
         from pyspark.sql import functions as F
 
         names = list(rule.argument)
         present = " and ".join(f"{quoted(name)} is not null" for name in names)
         keys = new.filter(present).groupBy(*names).agg(F.count(F.lit(1)).alias("_rows"))
-        if self.earlier_version is not None:
-            table = self.spark.read.format("delta").option("versionAsOf", self.earlier_version).load(self.location)
-            old = table.select(*names).join(F.broadcast(keys.select(*names)), on=names, how="left_semi").distinct()
-            keys = keys.join(old.withColumn("_old", F.lit(1)), on=names, how="left")
+        if old is not None:
+            shared = old.select(*names).join(keys.select(*names), on=names, how="left_semi").distinct()
+            keys = keys.join(shared.withColumn("_old", F.lit(1)), on=names, how="left")
         else:
             keys = keys.withColumn("_old", F.lit(None).cast("int"))
         shared = keys.filter("_rows > 1 or _old is not null")
@@ -176,15 +241,15 @@ class Audit:
         )
         return "\n".join(lines)
 
-    def _store(self, found: FilesProfile, total_rows: int, quarantined: int) -> None:
+    def _store(self, found: FilesProfile, total_rows: int | None, counts: BatchCounts) -> None:
         self._manifest = Manifest(
             product=self._contract.id,
             run_id=self.run_id,
-            mode=self._contract.write_mode,
+            mode=self.contract.write_mode,
             contract_version=self._contract.version,
-            rows=found.profile.rows,
+            rows=counts.kept,
             total_rows=total_rows,
-            quarantined_count=quarantined,
+            quarantined_count=counts.quarantined,
             event_from=found.event_from,
             event_to=found.event_to,
             profile_path=store_profile(self.location, self.run_id, found.profile) if self._contract.profiled else None,
@@ -195,3 +260,7 @@ class Audit:
         )
         store_manifest(self.location, self._manifest)
         self.manifest_stored = True
+
+
+def conflict(product: str) -> ConflictError:
+    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")

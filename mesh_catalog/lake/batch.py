@@ -1,39 +1,53 @@
 """One batch into one table: cast, observe, write under the gate, commit, record. One pass over the data.
 
-Knows nothing of where the rows come from; `publish.py` does.
+Knows nothing of where the rows come from (`publish.py` does), nor of what they do to the table's rows (`modes.py`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, latest_version
 from mesh_catalog.errors import (
     BatchRefusedError,
-    ConflictError,
     MeshError,
     StorageError,
     TransformError,
     listed,
 )
-from mesh_catalog.lake.audit import Audit
+from mesh_catalog.lake.audit import Audit, conflict
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
 from mesh_catalog.lake.gate import commit_gate
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Manifest, record_commit
-from mesh_catalog.lake.messages import describe_error, spark_condition
+from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition
+from mesh_catalog.lake.modes import (
+    Write,
+    batch_key,
+    built_contract,
+    check_table,
+    covered_intervals,
+    interval_condition,
+    is_staged,
+    mode_rules,
+    write_rows,
+    writing_session,
+)
 from mesh_catalog.lake.session import openlineage_file
-from mesh_catalog.lake.table import TableState, read_table_state, reconcile_properties, table_properties
+from mesh_catalog.lake.staging import delete_left_behind, staged, staging_root
+from mesh_catalog.lake.table import TableState, read_table_state, reconcile_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
+    from mesh_catalog.specs import Interval
 
 __all__ = ["Batch", "observation", "write_batch"]
 
@@ -53,6 +67,8 @@ class Batch:
     input_locations: Mapping[str, str] = field(default_factory=dict)
     source_files: tuple[str, ...] = ()
     source_observation: Observation | None = None
+    interval: Interval | None = None
+    """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
 
     @property
     def product(self) -> str:
@@ -74,29 +90,38 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
 
     Raises:
         BatchRefusedError: The batch breaks its contract; nothing was written, and its checks are in the catalog.
+        InputError: The table that is there cannot be written in the contract's mode.
         TransformError: Its columns are not the contract's, or computing its rows failed.
         ConflictError: Somebody else committed at the same time.
         StorageError: The disk is full, or the table's log cannot be read.
     """
+    check_table(batch.contract, batch.state, batch.interval)
+    with _told_errors(batch):
+        batch = _reconciled(spark, batch)
+    delete_left_behind(spark, batch.location, transaction=batch.state.transaction)
     conformed = _conform(batch)
     rules = observation()
     rows = conformed.kept(conformed.typed.observe(rules, *conformed.metrics()))
     latest = latest_version(mesh.catalog, batch.product)
     audit = Audit(
         spark=spark,
+        contract=batch.contract,
         conformed=conformed,
         location=batch.location,
         run_id=batch.run_id,
         rules=rules,
         source=batch.source_observation,
-        earlier_rows=(latest.total_rows or 0) if latest and batch.contract.write_mode == "append" else 0,
-        earlier_version=batch.state.version if batch.contract.write_mode == "append" else None,
+        earlier_rows=latest.total_rows if latest else None,
+        earlier_version=batch.state.version,
+        batch_key=batch_key(batch.contract),
+        batch_condition=interval_condition(batch.contract, [batch.interval]) if batch.interval else None,
         inputs=batch.inputs,
         source_files=batch.source_files,
     )
     events = mark_events(openlineage_file(spark))
     try:
-        _commit(spark, batch, rows, audit)
+        with _told_errors(batch):
+            _commit(spark, batch, rows, audit)
     except BatchRefusedError as refusal:
         finish_run(mesh.catalog, batch.run_id, outcome="refused", message=str(refusal), checks=audit.checks)
         raise
@@ -105,7 +130,8 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
 
 def _conform(batch: Batch) -> ConformedBatch:
     try:
-        return conform(batch.frame, batch.contract)
+        conformed = conform(batch.frame, built_contract(batch.contract))
+        return replace(conformed, mode_rules=mode_rules(batch.contract, batch.interval))
     except ColumnsDifferError as error:
         told = []
         if error.missing:
@@ -118,32 +144,63 @@ def _conform(batch: Batch) -> ConformedBatch:
 
 
 def _commit(spark: SparkSession, batch: Batch, rows: DataFrame, audit: Audit) -> None:
+    write = Write(
+        contract=batch.contract,
+        location=batch.location,
+        state=batch.state,
+        rows=rows,
+        run_id=batch.run_id,
+        at=datetime.now(UTC),
+        intervals=(batch.interval,) if batch.interval else (),
+    )
+    with (
+        _looked_at(write, audit) if is_staged(batch.contract, batch.interval) else nullcontext(write) as ready,
+        commit_gate(spark, batch.location, audit, reads_table=audit.reads_table),
+    ):
+        write_rows(ready)
+    if audit.manifest_stored is False:  # Delta skipped the write: its transaction number was taken meanwhile
+        raise conflict(batch.product)
+
+
+def _reconciled(spark: SparkSession, batch: Batch) -> Batch:
+    """The batch with the table's state once the table's properties are the contract's."""
+    if batch.state.version is None or not reconcile_properties(spark, batch.location, batch.state, batch.contract):
+        return batch
+    state = read_table_state(batch.product, batch.location)
+    if state.transaction != batch.state.transaction:
+        raise conflict(batch.product)
+    return replace(batch, state=state)
+
+
+@contextmanager
+def _looked_at(write: Write, audit: Audit) -> Iterator[Write]:
+    """The write with its rows staged, judged, and their intervals known, in a session of its own."""
+    with staged(write.rows, write.location, transaction=write.state.transaction + 1) as folder:
+        session = writing_session(write.rows.sparkSession, write.options)
+        rows = session.read.schema(write.rows.schema).parquet(folder)
+        audit.check_staged(rows)
+        intervals = write.intervals
+        if write.contract.write_mode == "overwrite_interval":
+            intervals = covered_intervals(rows, write.contract)
+        yield replace(write, rows=rows, intervals=intervals)
+
+
+@contextmanager
+def _told_errors(batch: Batch) -> Iterator[None]:
+    """What Spark raises in this block becomes an error of ours."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
-    if batch.state.version is None:
-        options = table_properties(batch.contract)
-    else:
-        reconcile_properties(spark, batch.location, batch.state, batch.contract)
-        options = {"mergeSchema" if batch.contract.write_mode == "append" else "overwriteSchema": "true"}
-    options |= {
-        "userMetadata": json.dumps({"mesh_run": batch.run_id}),
-        "txnAppId": batch.product,
-        "txnVersion": str(batch.state.transaction + 1),
-    }
     try:
-        with commit_gate(spark, batch.location, audit, reads_table=audit.reads_table):
-            rows.write.format("delta").mode(batch.contract.write_mode).options(**options).save(batch.location)
+        yield
     except (PySparkException, Py4JJavaError) as error:
         raise _write_error(batch, error) from error
-    if audit.manifest_stored is False:  # Delta skipped the write: its transaction number was taken meanwhile
-        raise _conflict(batch.product)
 
 
 def _write_error(batch: Batch, error: Exception) -> MeshError:
+    if is_conflict(error) or read_table_state(batch.product, batch.location).transaction != batch.state.transaction:
+        return conflict(batch.product)
     condition = spark_condition(error) or ""
-    if "CONCURRENT" in condition.upper() or "Concurrent" in str(error)[:300]:
-        return _conflict(batch.product)
     if "No space left" in str(error):
         return StorageError(
             f"{batch.product}: the disk is full. Readers stay on the version they had; free space and publish again."
@@ -156,15 +213,12 @@ def _write_error(batch: Batch, error: Exception) -> MeshError:
     )
 
 
-def _conflict(product: str) -> ConflictError:
-    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")
-
-
 def _record(spark: SparkSession, mesh: Mesh, batch: Batch, manifest: Manifest, events: EventMark) -> VersionRecord:
     commit = read_table_state(batch.product, batch.location).commit_of(batch.run_id)
     if commit is None:
         raise StorageError(
             f"{batch.product}: the commit of run {batch.run_id} is not in the table's log. Publish again."
         )
-    edges = column_edges(spark, events, output=(batch.product, batch.location), inputs=batch.input_locations)
+    outputs = (batch.location, staging_root(batch.location))
+    edges = column_edges(spark, events, product=batch.product, outputs=outputs, inputs=batch.input_locations)
     return record_commit(mesh, manifest, commit, edges=edges)

@@ -91,15 +91,18 @@ class ConformedBatch:
     """The contract's columns as promised, and a flag for each column whose cast lost a value."""
     type_rules: Mapping[str, Rule]
     """Flag column → the rule that stands for it."""
+    mode_rules: tuple[tuple[Rule, str], ...] = ()
+    """Row rules that the write mode adds, each with its condition as SQL."""
 
     def conditions(self) -> dict[str, str]:
         """Rule id → SQL that is true where the row keeps it, for every row rule."""
         found = {rule.id: f"not {quoted(flag)}" for flag, rule in self.type_rules.items()}
+        found |= {rule.id: text for rule, text in self.mode_rules}
         return found | {rule.id: row_condition(rule, column) for rule, column in _row_rules(self.contract)}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return (*self.type_rules.values(), *self.contract.rules)
+        return (*self.type_rules.values(), *(rule for rule, _text in self.mode_rules), *self.contract.rules)
 
     def metrics(self) -> list[SparkColumn]:
         """Aggregates for `observe`: `rows`, and broken rows per rule."""
@@ -224,6 +227,11 @@ class BatchCounts:
     broken: Mapping[str, int]
     """Rule id → rows that break it."""
 
+    @property
+    def kept(self) -> int:
+        """Rows of the batch that are written, where no rule stops it."""
+        return self.rows - self.quarantined
+
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, Any]) -> BatchCounts:
         broken = {name.removeprefix("broken:"): int(v) for name, v in metrics.items() if name.startswith("broken:")}
@@ -234,7 +242,7 @@ def judge_counts(
     rules: Iterable[Rule],
     counts: BatchCounts,
     *,
-    total_rows: int,
+    total_rows: int | None,
     newest_event_at: datetime | None,
     duplicates: Mapping[str, int | None],
     now: datetime,
@@ -244,7 +252,7 @@ def judge_counts(
     Args:
         rules: The contract's and the type rules.
         counts: Of the batch.
-        total_rows: Rows of the table once this batch is in.
+        total_rows: Rows of the table once this batch is in; None where that is not known yet.
         newest_event_at: The newest event time of the batch.
         duplicates: Rule id of each uniqueness rule → rows that share their key.
         now: For freshness.
@@ -255,7 +263,7 @@ def judge_counts(
 def _judge(
     rule: Rule,
     counts: BatchCounts,
-    total_rows: int,
+    total_rows: int | None,
     newest_event_at: datetime | None,
     duplicates: Mapping[str, int | None],
     now: datetime,
@@ -271,6 +279,8 @@ def _judge(
             rule, verdict=_verdict(rule, fresh), reason=None if fresh else f"newest row is {age.days} days old"
         )
     if rule.kind == "row_count":
+        if total_rows is None:
+            return _record(rule, verdict="not_run", reason="the table's rows are not known")
         kept = rule.threshold is None or rule.threshold.holds(total_rows)
         return _record(rule, verdict=_verdict(rule, kept), rows=total_rows)
     broken = duplicates.get(rule.id) if rule.kind == "unique" else counts.broken.get(rule.id)

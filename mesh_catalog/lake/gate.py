@@ -1,8 +1,8 @@
 """The commit gate: an audit between the writing of files and Delta's commit.
 
 Delta calls a `TransactionExecutionObserver` around every transaction of a thread. The gate is one, in Python: it is
-handed the files that the transaction wrote, runs the audit, and stops the commit where the audit raises. Until then
-nothing is visible; after a veto the files are deleted at once.
+handed the files that the transaction adds and removes, runs the audit, and stops the commit where the audit raises.
+Until then nothing is visible; after a veto, and after a conflict, the files that were written are deleted at once.
 
 The observer is Delta's own extension point but not part of its public API: Delta is pinned, and
 `tests/lake/test_gate.py` is the contract test. Not available on Spark Connect.
@@ -15,15 +15,19 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from mesh_catalog.lake.messages import is_conflict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AddedFile", "PendingCommit", "commit_gate"]
+__all__ = ["AddedFile", "PendingCommit", "RemovedFile", "commit_gate"]
 
 _log = logging.getLogger(__name__)
+_starting = Lock()
 _OBSERVERS = "org.apache.spark.sql.delta"
 
 
@@ -40,13 +44,28 @@ class AddedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemovedFile:
+    """A data file that the commit takes out of the table."""
+
+    name: str
+    """The last part of its path, which no other file of the table shares."""
+    rows: int | None
+    """None where Delta does not say it here; `written.removed_rows` knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PendingCommit:
     """What a transaction is about to commit."""
 
     files: tuple[AddedFile, ...]
+    """Added. A MERGE or a replacement also copies rows that stay, so these may hold more than the batch."""
+    removed: tuple[RemovedFile, ...] = ()
+    read_version: int | None = None
+    """The table's version that the transaction started from; None where there is no table yet."""
 
     @property
     def rows(self) -> int | None:
+        """Rows of the added files."""
         counts = [file.rows for file in self.files]
         return None if None in counts else sum(count or 0 for count in counts)
 
@@ -65,14 +84,19 @@ class _Gate:
         self._audit = audit
         self._reads_table = reads_table
         self._actions: Any = None
+        self._read_version: int | None = None
         self._audited = False
         self.error: BaseException | None = None
-        self.files: tuple[AddedFile, ...] = ()
+        self.written: tuple[str, ...] = ()
+        """Every file of the transaction: data, and changes for the change data feed."""
 
     def startingTransaction(self, start: Any) -> Any:  # noqa: N802
         transaction = start.apply()
-        if self._reads_table and not self._audited:
-            transaction.readWholeTable()  # later is too late: what was read is settled when the commit begins
+        if not self._audited:
+            version = int(transaction.readVersion())
+            self._read_version = None if version < 0 else version
+            if self._reads_table:
+                transaction.readWholeTable()  # later is too late: what was read is settled when the commit begins
         return transaction
 
     def preparingCommit(self, prepare: Any) -> Any:  # noqa: N802
@@ -86,8 +110,7 @@ class _Gate:
             return
         self._audited = True
         try:
-            self.files = self._added_files()
-            self._audit(PendingCommit(files=self.files))
+            self._audit(self._pending_commit())
         except BaseException as error:  # noqa: BLE001 - whatever it is stops the commit, and is raised by commit_gate
             self.error = error
             raise RuntimeError("refused by the audit") from None
@@ -121,15 +144,32 @@ class _Gate:
         """False once the audit has stopped the commit: its error is raised, so it need not be logged."""
         return self.error is None
 
-    def _added_files(self) -> tuple[AddedFile, ...]:
+    def _pending_commit(self) -> PendingCommit:
         lines = [json.loads(action.json()) for action in _scala_values(self._actions)]
-        return tuple(self._added_file(line["add"]) for line in lines if "add" in line)
+        self.written = tuple(self._path(line[kind]) for line in lines for kind in ("add", "cdc") if kind in line)
+        return PendingCommit(
+            files=tuple(self._added(line["add"]) for line in lines if "add" in line),
+            removed=tuple(
+                RemovedFile(name=self._path(line["remove"]).rpartition("/")[2], rows=_rows(line["remove"]))
+                for line in lines
+                if "remove" in line
+            ),
+            read_version=self._read_version,
+        )
 
-    def _added_file(self, add: Mapping[str, Any]) -> AddedFile:
-        path = unquote(str(add["path"]))
-        stats = json.loads(add["stats"]) if add.get("stats") else {}
-        absolute = path if "://" in path or path.startswith("/") else f"{self._location}/{path}"
-        return AddedFile(path=absolute, rows=stats.get("numRecords"), partition_values=add.get("partitionValues") or {})
+    def _added(self, action: Mapping[str, Any]) -> AddedFile:
+        values = action.get("partitionValues") or {}
+        return AddedFile(path=self._path(action), rows=_rows(action), partition_values=values)
+
+    def _path(self, action: Mapping[str, Any]) -> str:
+        path = unquote(str(action["path"]))
+        return path if "://" in path or path.startswith("/") else f"{self._location}/{path}"
+
+
+def _rows(action: Mapping[str, Any]) -> int | None:
+    stats = json.loads(action["stats"]) if action.get("stats") else {}
+    found = stats.get("numRecords")
+    return None if found is None else int(found)
 
 
 def _scala_values(sequence: Any) -> Iterator[Any]:
@@ -158,7 +198,8 @@ def commit_gate(
     from pyspark import java_gateway
 
     gateway: Any = java_gateway
-    gateway.ensure_callback_server_started(spark._sc._gateway)
+    with _starting:
+        gateway.ensure_callback_server_started(spark._sc._gateway)
     jvm: Any = spark._jvm
     package = jvm.org.apache.spark.sql.delta
     observers = getattr(getattr(package, "TransactionExecutionObserver$"), "MODULE$")
@@ -169,21 +210,23 @@ def commit_gate(
     callbacks.addFilter(gate.is_news)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         if gate.error is not None:
-            _delete_files(spark, gate.files)
+            _delete_files(spark, gate.written)
             raise gate.error from None
+        if is_conflict(error):  # sure to be uncommitted; after another failure of the commit itself nobody can know
+            _delete_files(spark, gate.written)
         raise
     finally:
         callbacks.removeFilter(gate.is_news)
         observers.setObserver(none)
 
 
-def _delete_files(spark: SparkSession, files: tuple[AddedFile, ...]) -> None:
-    """Delete the files of a vetoed transaction: nothing refers to them."""
+def _delete_files(spark: SparkSession, files: tuple[str, ...]) -> None:
+    """Delete the files of a transaction that was stopped: nothing refers to them."""
     jvm: Any = spark._jvm
     conf = spark._jsc.hadoopConfiguration()
     for file in files:
-        path = jvm.org.apache.hadoop.fs.Path(file.path)
+        path = jvm.org.apache.hadoop.fs.Path(file)
         path.getFileSystem(conf).delete(path, False)
-    _log.info("deleted %d files of a refused batch", len(files))
+    _log.info("deleted %d files of a batch that was not committed", len(files))

@@ -7,7 +7,7 @@ a refused one emits COMPLETE too. Events name tables by location; here they beco
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -33,22 +33,24 @@ def mark_events(path: Path) -> EventMark:
 
 
 def column_edges(
-    spark: SparkSession, mark: EventMark, *, output: tuple[str, str], inputs: Mapping[str, str]
+    spark: SparkSession, mark: EventMark, *, product: str, outputs: Sequence[str], inputs: Mapping[str, str]
 ) -> list[ColumnEdge]:
     """The column edges of the write that was committed since the mark.
 
     Args:
-        output: The product written, and its location.
+        product: The product written.
+        outputs: The folders that its rows were written to, or into a folder of: its table, and where they were staged.
         inputs: Location → product, for every input that was read.
     """
     jvm_context: Any = spark._jsc.sc()
     jvm_context.listenerBus().waitUntilEmpty()
-    product, location = output
+    folders = {_path(folder) for folder in outputs}
     names = {_path(place): name for place, name in inputs.items()}
     found: dict[tuple[str, str, str], ColumnEdge] = {}
     for event in _events(mark):
         for dataset in event.get("outputs", ()) if event.get("eventType") == "COMPLETE" else ():
-            if _path(dataset["name"]) == _path(location):
+            path = _path(dataset["name"])
+            if path in folders or path.rpartition("/")[0] in folders:
                 for edge in _dataset_edges(dataset, product, names):
                     found[(edge.from_product, edge.from_column, edge.to_column)] = edge
     return list(found.values())

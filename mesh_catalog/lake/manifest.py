@@ -98,7 +98,7 @@ def load_manifest(location: str, run_id: str) -> Manifest:
 def record_commit(mesh: Mesh, manifest: Manifest, commit: Commit, *, edges: Sequence[ColumnEdge] = ()) -> VersionRecord:
     """Tell the catalog of a committed run; telling it twice changes nothing."""
     kept_from = commit.version
-    if manifest.mode == "append":
+    if manifest.mode != "overwrite":
         earlier = [
             record for record in read_versions(mesh.catalog, manifest.product) if record.version < commit.version
         ]

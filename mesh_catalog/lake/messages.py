@@ -10,9 +10,11 @@ import re
 import traceback
 from pathlib import Path
 
-__all__ = ["describe_error", "spark_condition"]
+__all__ = ["describe_error", "is_conflict", "spark_condition"]
 
 _LIMIT = 400
+_CONFLICTS = ("CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
+_CONFLICT_CLASSES = ("Concurrent", "MetadataChangedException", "ProtocolChangedException")
 _UDF_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 _UDF_TYPE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Iteration))\b", re.MULTILINE)
 
@@ -25,6 +27,14 @@ def spark_condition(error: BaseException) -> str | None:
         return error.getCondition()
     match = re.search(r"\[([A-Z][A-Z0-9_.]+)\]", str(error))
     return match[1] if match else None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether Delta refused a commit because another one came first; then this one is sure not to have happened."""
+    condition = (spark_condition(error) or "").upper()
+    return any(word in condition for word in _CONFLICTS) or any(
+        word in f"{type(error).__name__} {str(error)[:300]}" for word in _CONFLICT_CLASSES
+    )
 
 
 def describe_error(error: BaseException, *, folder: Path | None = None, quote: bool = False) -> str:

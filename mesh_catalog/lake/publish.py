@@ -1,6 +1,6 @@
 """Publishing: write the files, audit, commit, and tell the catalog. The one way rows get into the lake.
 
-    transform → cast to the contract → observe (rules) → keep → observe (profile) → Delta write
+    transform → cast to the contract → observe (rules) → keep → observe (profile) → Delta write, by the mode
                                                                                        │ files are written
                                               commit gate: audit, profile and manifest stored, or veto
                                                                                        │ Delta commits
@@ -12,40 +12,43 @@ between commit and catalog, the next publish of the product repairs the catalog 
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import register_product
 from mesh_catalog.catalog.runs import (
     CheckRecord,
-    consumed_files,
     finish_run,
     latest_version,
     read_checks,
     read_versions,
     start_run,
 )
-from mesh_catalog.errors import BatchRefusedError, InputError, MeshError, TransformError
-from mesh_catalog.lake.batch import Batch, observation, write_batch
+from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError
+from mesh_catalog.lake.batch import Batch, write_batch
+from mesh_catalog.lake.changes import held_version, publish_changes
+from mesh_catalog.lake.inputs import read_inputs
+from mesh_catalog.lake.intervals import within
 from mesh_catalog.lake.manifest import repair_catalog
 from mesh_catalog.lake.quarantine import publish_staged
-from mesh_catalog.lake.read import read_table
-from mesh_catalog.lake.sources import new_files, read_source
 from mesh_catalog.lake.table import TableState, read_table_state
 from mesh_catalog.lake.transform import run_transform
-from mesh_catalog.workspace import SOURCE, product_reads
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
-    from mesh_catalog.specs import ProductSpec
+    from mesh_catalog.lake.inputs import Changes
+    from mesh_catalog.specs import Interval, ProductSpec
+
+ATTEMPTS = 3
+"""How often a publish is tried that meets another one of its product."""
 
 __all__ = ["PublishResult", "publish_frame", "publish_product", "require_owner"]
 
@@ -68,12 +71,22 @@ class PublishResult:
 
 
 def publish_product(
-    spark: SparkSession, mesh: Mesh, product: ProductSpec, *, run_id: str | None = None
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    *,
+    run_id: str | None = None,
+    interval: Interval | None = None,
+    whole: bool = False,
+    fresh: bool = False,
 ) -> PublishResult:
     """Run a product's transform and publish what it makes.
 
     Args:
         run_id: Of an earlier call that may have been cut off; a run that was committed is not written again.
+        interval: Publish this interval of event time only, from inputs cut to it.
+        whole: Of a product that reads changes: read the whole input once more.
+        fresh: Of a product that reads changes: go on with a new checkpoint after what its table holds.
 
     Raises:
         InputError: The product has no owner.
@@ -82,8 +95,35 @@ def publish_product(
         ConflictError: Somebody else published at the same time.
         NotFoundError: An input was never published, or no source file has arrived.
         StorageError: A table's log cannot be read.
+
+    Where somebody else published meanwhile, everything is read anew and tried again, `ATTEMPTS` times in all: nothing
+    of a batch that met a conflict was committed, and nothing that was read for it is used again.
     """
     require_owner(product)
+    if product.contract.read_changes is None:
+        return _publish_run(spark, mesh, product, run_id=run_id, interval=interval)
+    return publish_changes(
+        spark,
+        mesh,
+        product,
+        product.contract.read_changes,
+        run_id=run_id,
+        whole=whole,
+        fresh=fresh,
+        publish=_publish_run,
+    )
+
+
+def _publish_run(
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    *,
+    run_id: str | None,
+    interval: Interval | None = None,
+    changes: Changes | None = None,
+) -> PublishResult:
+    """One run: the transform over one slice of its inputs, written as one batch."""
     started = time.monotonic()
     run = start_run(
         mesh.catalog,
@@ -94,23 +134,50 @@ def publish_product(
         contract_version=product.contract.version,
     )
     with _recorded(mesh, run):
-        location = table_location(mesh.settings, product.name)
-        state = _known_state(spark, mesh, product.contract, location, str(product.owner))
-        if state.commit_of(run):
-            return _published(mesh, product.name, run, started)
-        batch = _read_inputs(spark, mesh, product, run, location, state)
-        if batch is None:
-            finish_run(mesh.catalog, run, outcome="unchanged")
-            latest = latest_version(mesh.catalog, product.name)
-            return PublishResult(
-                product=product.name,
-                run_id=run,
-                outcome="unchanged",
-                version=latest.version if latest else None,
-                total_rows=latest.total_rows if latest else None,
-                seconds=time.monotonic() - started,
-            )
-        return _write(spark, mesh, batch, started)
+        for attempt in range(ATTEMPTS):
+            try:
+                return _publish_once(spark, mesh, product, run, started, interval=interval, changes=changes)
+            except ConflictError:
+                if attempt + 1 == ATTEMPTS or changes is not None:  # which rows changed, cannot be read anew here
+                    raise
+                time.sleep(random.uniform(0, 2**attempt))
+        raise AssertionError
+
+
+def _publish_once(
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    run: str,
+    started: float,
+    *,
+    interval: Interval | None,
+    changes: Changes | None,
+) -> PublishResult:
+    location = table_location(mesh.settings, product.name)
+    state = _known_state(spark, mesh, product.contract, location, str(product.owner))
+    if _is_committed(mesh, product.name, run):
+        return _published(mesh, product.name, run, started)
+    if changes is not None and held_version(mesh, product.name, changes.product) != changes.after:
+        raise ConflictError(f"{product.name}: somebody else published it at the same time. Publish again.")
+    batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes)
+    if batch is None:
+        finish_run(mesh.catalog, run, outcome="unchanged")
+        latest = latest_version(mesh.catalog, product.name)
+        return PublishResult(
+            product=product.name,
+            run_id=run,
+            outcome="unchanged",
+            version=latest.version if latest else None,
+            total_rows=latest.total_rows if latest else None,
+            seconds=time.monotonic() - started,
+        )
+    return _write(spark, mesh, batch, started)
+
+
+def _is_committed(mesh: Mesh, product: str, run_id: str) -> bool:
+    """Whether a run made a version; the catalog knows every one, once it was repaired."""
+    return any(record.run_id == run_id for record in read_versions(mesh.catalog, product))
 
 
 def require_owner(product: ProductSpec) -> None:
@@ -158,7 +225,7 @@ def publish_frame(
     with _recorded(mesh, run):
         location = table_location(mesh.settings, contract.id)
         state = _known_state(spark, mesh, contract, location, owner)
-        if state.commit_of(run):
+        if _is_committed(mesh, contract.id, run):
             return _published(mesh, contract.id, run, started)
         batch = Batch(
             contract=contract,
@@ -221,52 +288,37 @@ def _published(mesh: Mesh, product: str, run_id: str, started: float) -> Publish
     )
 
 
-def _read_inputs(
-    spark: SparkSession, mesh: Mesh, product: ProductSpec, run_id: str, location: str, state: TableState
+def _batch(
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    run_id: str,
+    state: TableState,
+    *,
+    interval: Interval | None,
+    changes: Changes | None,
 ) -> Batch | None:
-    """The batch that the transform makes of its inputs at their newest versions; None where no new file has come."""
-    frames: dict[str, DataFrame] = {}
-    inputs: dict[str, int] = {}
-    locations: dict[str, str] = {}
-    personal = bool(product.contract.personal_columns)
-    files: tuple[str, ...] = ()
-    readable = None
-    for name in product_reads(product):
-        if name == SOURCE:
-            if product.source is None:
-                raise TransformError("reads `source`, but has no source.yaml. Add one.", product=product.name)
-            consumed = consumed_files(mesh.catalog, product.name) if product.contract.write_mode == "append" else set()
-            arrived = new_files(spark, mesh.settings.workspace, product.source, consumed)
-            if not arrived:
-                return None
-            readable = observation()
-            frames[name] = read_source(spark, product.source, arrived, readable)
-            files = tuple(file.identity for file in arrived)
-            continue
-        ticket = request_read(mesh, name, purpose="build")
-        frames[name] = read_table(spark, ticket)
-        inputs[name] = ticket.version
-        locations[ticket.location] = name
-        personal = personal or _is_personal(mesh, name)
-    frame = run_transform(spark, product, frames, quote=not personal)
+    """The batch that the transform makes of its inputs; None where nothing new has come."""
+    inputs = read_inputs(spark, mesh, product, interval=interval, changes=changes)
+    if inputs is None:
+        return None
+    frame = run_transform(spark, product, inputs.frames, quote=not inputs.personal)
+    if interval is not None:
+        frame = within(frame, product.contract.event_time, interval, keep_null=True)
     return Batch(
         contract=product.contract,
         frame=frame,
-        location=location,
+        location=table_location(mesh.settings, product.name),
         run_id=run_id,
         owner=str(product.owner),
         state=state,
-        personal_inputs=personal,
-        inputs=inputs,
-        input_locations=locations,
-        source_files=files,
-        source_observation=readable,
+        personal_inputs=inputs.personal,
+        inputs=inputs.versions,
+        input_locations=inputs.locations,
+        source_files=inputs.source_files,
+        source_observation=inputs.source_observation,
+        interval=interval,
     )
-
-
-def _is_personal(mesh: Mesh, product: str) -> bool:
-    spec = mesh.workspace.products.get(product) if mesh.workspace else None
-    return spec is None or bool(spec.contract.personal_columns)
 
 
 def _write(spark: SparkSession, mesh: Mesh, batch: Batch, started: float) -> PublishResult:

@@ -43,7 +43,10 @@ def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str) -> N
 
 def quarantine_contract(contract: Contract) -> Contract:
     """The same columns without promises, and why each row is there."""
-    columns = [replace(c, required=False, unique=False, primary_key_position=None) for c in contract.columns]
+    columns = [
+        replace(c, required=False, unique=False, primary_key_position=None, partition_position=None)
+        for c in contract.built_columns
+    ]
     told = [
         Column(name="broken_rules", logical_type="string", spark_type="string", required=True),
         Column(name="run_id", logical_type="string", spark_type="string", required=True),

@@ -24,6 +24,7 @@ __all__ = ["Commit", "TableState", "read_table_state", "reconcile_properties", "
 
 _STATS_COLUMNS = "delta.dataSkippingStatsColumns"
 _STATS_COUNT = "delta.dataSkippingNumIndexedCols"
+_CHANGE_DATA_FEED = "delta.enableChangeDataFeed"
 _CONSTRAINT = "delta.constraints."
 
 
@@ -44,6 +45,8 @@ class TableState:
     transaction: int = 0
     """The newest transaction number of our publishes; each publish takes the next, so two at once conflict."""
     configuration: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    partition_columns: tuple[str, ...] = ()
     commits: tuple[Commit, ...] = ()
     """Newest first, as far back as was asked for."""
 
@@ -68,6 +71,8 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
             version=table.version(),
             transaction=table.transaction_version(product) or 0,
             configuration=dict(table.metadata().configuration),
+            columns=tuple(field.name for field in table.schema().fields),
+            partition_columns=tuple(table.metadata().partition_columns),
             commits=tuple(filter(None, map(_commit, table.history(history)))),
         )
     except TableNotFoundError:
@@ -91,30 +96,45 @@ def _commit(entry: Mapping[str, Any]) -> Commit | None:
 def table_properties(contract: Contract) -> dict[str, str]:
     """Properties of a new table: which columns may have statistics (never personal ones), and its constraints."""
     found = _statistics_property(contract)
+    if contract.change_data_feed:
+        found |= _change_data_property(contract)
     return found | {_CONSTRAINT + name: text for name, text in constraints(contract).items()}
+
+
+def _change_data_property(contract: Contract) -> dict[str, str]:
+    return {_CHANGE_DATA_FEED: "true" if contract.change_data_feed else "false"}
 
 
 def _statistics_property(contract: Contract) -> dict[str, str]:
     without = ("boolean", "other")  # Delta keeps no statistics of them, and refuses to be told so
-    shown = [c.name for c in contract.columns if not c.personal and column_kind(c.spark_type) not in without]
+    shown = [
+        c.name
+        for c in contract.columns
+        if not c.personal and column_kind(c.spark_type) not in without and c.partition_position is None
+    ]
     if not shown:
         return {_STATS_COUNT: "0"}
     return {_STATS_COLUMNS: ",".join(quoted(name) for name in shown)}
 
 
-def reconcile_properties(spark: SparkSession, location: str, state: TableState, contract: Contract) -> None:
-    """Bring an existing table's properties to the contract before a write.
+def reconcile_properties(spark: SparkSession, location: str, state: TableState, contract: Contract) -> bool:
+    """Bring an existing table's properties to the contract before a write; returns whether that took a commit.
 
     A constraint that the contract no longer has, or has otherwise, is dropped, or Delta would stop the write and print
     the row. New ones come with the next table: adding one here would read the whole table.
     """
     table = f"delta.{quoted(location)}"
+    changed = False
     wanted = constraints(contract)
     for key, text in state.configuration.items():
         name = key.removeprefix(_CONSTRAINT)
         if key.startswith(_CONSTRAINT + "mesh_") and wanted.get(name) != text:
             spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
-    for key, text in _statistics_property(contract).items():
-        if state.configuration.get(key) != text:
+            changed = True
+    defaults = {_CHANGE_DATA_FEED: "false"}
+    for key, text in (_statistics_property(contract) | _change_data_property(contract)).items():
+        if state.configuration.get(key, defaults.get(key)) != text:
             escaped = text.replace("'", "\\'")
             spark.sql(f"alter table {table} set tblproperties ('{key}' = '{escaped}')")
+            changed = True
+    return changed

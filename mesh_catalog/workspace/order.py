@@ -69,6 +69,13 @@ def check_reads(product: ProductSpec, known: Collection[str]) -> list[str]:
                 path=product.build or product.folder,
                 line=line,
             )
+    changes = product.contract.read_changes
+    if changes is not None and changes.product not in found:
+        raise DocumentError(
+            f"readChanges names '{changes.product[:80]}', but the transform does not read it."
+            f"{nearest(changes.product, [name for name in found if name != SOURCE])}",
+            path=product.contract.path or product.folder,
+        )
     return [name for name in found if name != SOURCE]
 
 

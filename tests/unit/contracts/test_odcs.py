@@ -108,7 +108,7 @@ def test_a_document_that_is_no_contract_is_refused_with_a_sentence(tmp_path: Pat
     [
         ("{property: eventTime, value: att}", "Did you mean 'at'"),
         ("{property: eventTime, value: id}", "no date or timestamp column"),
-        ("{property: writeMode, value: upsert}", "Allowed: append, overwrite"),
+        ("{property: writeMode, value: replace}", "Allowed: append, overwrite, overwrite_partitions"),
     ],
 )
 def test_a_wrong_custom_property_is_refused(tmp_path: Path, custom: str, sentence: str) -> None:

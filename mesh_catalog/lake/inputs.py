@@ -1,0 +1,142 @@
+"""What a transform is given: a frame for every input, at the version that a ticket allows, or a slice of it.
+
+Products are read whole at their newest version, source files where they are new. A publish may cover a slice instead:
+one interval of event time (`backfill.py`), or the rows that one input changed since the last run (`changes.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mesh_catalog.access.gate import request_read
+from mesh_catalog.catalog.inventory import read_product, read_version_columns
+from mesh_catalog.catalog.runs import consumed_files, read_versions
+from mesh_catalog.errors import TransformError
+from mesh_catalog.lake.batch import observation
+from mesh_catalog.lake.change_rows import CHANGE_COLUMNS, as_inserts, newest_changes
+from mesh_catalog.lake.intervals import within
+from mesh_catalog.lake.read import read_table
+from mesh_catalog.lake.sources import new_files, read_source
+from mesh_catalog.workspace import SOURCE, product_reads
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Observation, SparkSession
+
+    from mesh_catalog.access.gate import Ticket
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import Interval, ProductSpec
+
+__all__ = ["Changes", "Inputs", "read_inputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """The rows of one input that changed, up to a version of it."""
+
+    product: str
+    after: int
+    """The version up to which the reading product's table goes."""
+    version: int
+    rows: DataFrame | None
+    """None: nothing changed."""
+
+
+@dataclass(kw_only=True)
+class Inputs:
+    """The frames of a transform, and what they were read from."""
+
+    personal: bool
+    """Whether a value of them may be personal."""
+    frames: dict[str, DataFrame] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Product → version that was read."""
+    locations: dict[str, str] = field(default_factory=dict)
+    """Location → product."""
+    source_files: tuple[str, ...] = ()
+    """Identities of the files that count as consumed once the batch is committed."""
+    source_observation: Observation | None = None
+
+
+def read_inputs(
+    spark: SparkSession,
+    mesh: Mesh,
+    product: ProductSpec,
+    *,
+    interval: Interval | None = None,
+    changes: Changes | None = None,
+) -> Inputs | None:
+    """The inputs of a product's transform; None where nothing new has come.
+
+    Args:
+        interval: Only rows whose event time is in it, or in the contract's `lookback` before it.
+        changes: Read of this one input these rows instead of the whole table.
+
+    Raises:
+        NotFoundError: An input was never published, or no source file has arrived.
+        TransformError: The transform reads `source` and there is no source.yaml.
+        StorageError: A table's log cannot be read.
+    """
+    if changes is not None and changes.rows is None:
+        return None
+    inputs = Inputs(personal=bool(product.contract.personal_columns))
+    for name in product_reads(product):
+        if name == SOURCE:
+            if not _read_files(spark, mesh, product, inputs, interval):
+                return None
+            continue
+        given = changes if changes is not None and changes.product == name else None
+        ticket = request_read(mesh, name, purpose="build", version=given.version if given else None)
+        frame = _read_product(spark, mesh, product, ticket, given)
+        if interval is not None:
+            time = read_product(mesh.catalog, name).event_time
+            frame = within(frame, time, interval, lookback=product.contract.lookback)
+        inputs.frames[name] = frame
+        inputs.versions[name] = ticket.version
+        inputs.locations[ticket.location] = name
+        inputs.personal = inputs.personal or _is_personal(mesh, name)
+    return inputs
+
+
+def _read_files(
+    spark: SparkSession, mesh: Mesh, product: ProductSpec, inputs: Inputs, interval: Interval | None
+) -> bool:
+    """Read the product's own files: the new ones, or all of an interval. False where no new one has arrived."""
+    if product.source is None:
+        raise TransformError("reads `source`, but has no source.yaml. Add one.", product=product.name)
+    keeps = product.contract.write_mode != "overwrite" and interval is None
+    consumed = consumed_files(mesh.catalog, product.name) if keeps else set()
+    arrived = new_files(spark, mesh.settings.workspace, product.source, consumed)
+    if not arrived:
+        return False
+    inputs.source_observation = observation()
+    frame = read_source(spark, product.source, arrived, inputs.source_observation)
+    if interval is None:
+        inputs.source_files = tuple(file.identity for file in arrived)
+    else:  # the files hold other intervals too, so none of them is consumed
+        frame = within(frame, product.contract.event_time, interval, lookback=product.contract.lookback)
+    inputs.frames[SOURCE] = frame
+    return True
+
+
+def _read_product(
+    spark: SparkSession, mesh: Mesh, product: ProductSpec, ticket: Ticket, changes: Changes | None
+) -> DataFrame:
+    wanted = product.contract.read_changes
+    if wanted is None or wanted.product != ticket.product:
+        return read_table(spark, ticket)
+    if changes is None or changes.rows is None:
+        versions = read_versions(mesh.catalog, ticket.product)
+        committed_at = next(record.committed_at for record in versions if record.version == ticket.version)
+        return as_inserts(read_table(spark, ticket), version=ticket.version, committed_at=committed_at)
+    rows = changes.rows.select(*(ticket.columns or ()), *CHANGE_COLUMNS)
+    if wanted.rows == "all":
+        return rows
+    columns = read_version_columns(mesh.catalog, ticket.product, ticket.version)
+    keyed = [column for column in columns if column.primary_key_position is not None]
+    return newest_changes(rows, [column.name for column in keyed], deletes=product.contract.delete_when is not None)
+
+
+def _is_personal(mesh: Mesh, product: str) -> bool:
+    spec = mesh.workspace.products.get(product) if mesh.workspace else None
+    return spec is None or bool(spec.contract.personal_columns)
