@@ -30,6 +30,7 @@ from mesh_catalog.errors import ConflictError, NotFoundError
 __all__ = [
     "CheckRecord",
     "CheckVerdict",
+    "RunEnd",
     "RunKind",
     "RunOutcome",
     "RunRecord",
@@ -37,6 +38,7 @@ __all__ = [
     "acquire_lease",
     "consumed_files",
     "finish_run",
+    "finish_runs",
     "latest_version",
     "read_checks",
     "read_run",
@@ -86,6 +88,20 @@ class RunRecord:
     message: str | None
     inputs: Mapping[str, int] = field(default_factory=dict)
     """Product → version that was read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """How a run ended."""
+
+    run_id: str
+    outcome: RunOutcome
+    message: str | None = None
+    checks: Sequence[CheckRecord] = ()
+    version: VersionRecord | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    column_edges: Sequence[ColumnEdge] = ()
+    source_files: Sequence[str] = ()
 
 
 def start_run(
@@ -144,34 +160,51 @@ def finish_run(
     column_edges: Sequence[ColumnEdge] = (),
     source_files: Sequence[str] = (),
 ) -> None:
-    """Write a run's end and everything that it found, in one transaction.
+    """Write a run's end and everything that it found, as `finish_runs`."""
+    end = RunEnd(
+        run_id=run_id,
+        outcome=outcome,
+        message=message,
+        checks=checks,
+        version=version,
+        inputs=inputs or {},
+        column_edges=column_edges,
+        source_files=source_files,
+    )
+    finish_runs(catalog, [end])
 
-    Nothing changes where the run is committed already. A committed version whose run the catalog has never heard of is
+
+def finish_runs(catalog: Catalog, ends: Sequence[RunEnd]) -> None:
+    """Write the ends of runs and everything that they found, in one transaction: readers see all or none.
+
+    Nothing changes where a run is committed already. A committed version whose run the catalog has never heard of is
     taken in, so that a lost catalog can be rebuilt from the lake.
 
     Raises:
         NotFoundError: No such run and no version, or the version's product is not registered.
         StorageError: Another run is known to have made this version.
     """
-    read = dict(inputs or {})
     with catalog.write() as connection:
-        outcome_found = _find_run(connection, run_id, version)
-        if outcome_found in _FINAL:
-            return
-        if version is not None:
-            insert_version(connection, run_id, version)
-            record_run_edges(
-                connection,
-                version.product,
-                version.version,
-                inputs=read,
-                columns=column_edges,
-                has_files=bool(source_files),
-            )
-        _replace_details(connection, run_id, checks, read, source_files)
-        connection.execute(
-            update(runs).where(runs.c.id == run_id).values(outcome=outcome, message=message, finished_at=utc_now())
+        for end in ends:
+            _finish(connection, end)
+
+
+def _finish(connection: Connection, end: RunEnd) -> None:
+    if _find_run(connection, end.run_id, end.version) in _FINAL:
+        return
+    if end.version is not None:
+        insert_version(connection, end.run_id, end.version)
+        record_run_edges(
+            connection,
+            end.version.product,
+            end.version.version,
+            inputs=end.inputs,
+            columns=end.column_edges,
+            has_files=bool(end.source_files),
         )
+    _replace_details(connection, end.run_id, end.checks, end.inputs, end.source_files)
+    told = {"outcome": end.outcome, "message": end.message, "finished_at": utc_now()}
+    connection.execute(update(runs).where(runs.c.id == end.run_id).values(told))
 
 
 def _find_run(connection: Connection, run_id: str, version: VersionRecord | None) -> str | None:

@@ -5,7 +5,7 @@ Fails closed: whatever goes wrong in here stops the commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from mesh_catalog.catalog.runs import CheckRecord
 from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, ConformedBatch, judge_counts, quoted
 from mesh_catalog.lake.collect import FilesProfile, profile_files
-from mesh_catalog.lake.manifest import Manifest, store_manifest
+from mesh_catalog.lake.manifest import Manifest, Member, store_manifest
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_quarantine
 from mesh_catalog.lake.sources import BROKEN_METRIC
@@ -51,6 +51,8 @@ class Audit:
     """SQL that tells the batch's rows from those that the write copies, where the mode has one."""
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]
+    settle: Callable[[PendingCommit], tuple[Member, ...]] = field(default=lambda _pending: ())
+    """Called once the audit has passed; returns the set that is committed together, once all of it may be."""
     checks: tuple[CheckRecord, ...] = ()
     manifest_stored: bool = False
     _staged: bool = field(default=False, init=False)
@@ -110,7 +112,7 @@ class Audit:
             self._require_same(self._written(pending, found), counts.kept)
         if counts.quarantined:
             stage_quarantine(self.conformed, self.location, self.run_id)
-        self._store(found, total_rows, counts)
+        self._store(found, total_rows, counts, self.settle(pending))
 
     def _judge(
         self,
@@ -241,7 +243,9 @@ class Audit:
         )
         return "\n".join(lines)
 
-    def _store(self, found: FilesProfile, total_rows: int | None, counts: BatchCounts) -> None:
+    def _store(
+        self, found: FilesProfile, total_rows: int | None, counts: BatchCounts, together: tuple[Member, ...]
+    ) -> None:
         self._manifest = Manifest(
             product=self._contract.id,
             run_id=self.run_id,
@@ -257,6 +261,7 @@ class Audit:
             checks=self.checks,
             inputs=dict(self.inputs),
             source_files=self.source_files,
+            together=together,
         )
         store_manifest(self.location, self._manifest)
         self.manifest_stored = True

@@ -5,14 +5,14 @@ Knows nothing of where the rows come from (`publish.py` does), nor of what they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from mesh_catalog.catalog.runs import VersionRecord, finish_run, latest_version
+from mesh_catalog.catalog.runs import finish_run, latest_version
 from mesh_catalog.errors import (
     BatchRefusedError,
     MeshError,
@@ -22,9 +22,9 @@ from mesh_catalog.errors import (
 )
 from mesh_catalog.lake.audit import Audit, conflict
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
-from mesh_catalog.lake.gate import commit_gate
+from mesh_catalog.lake.gate import PendingCommit, commit_gate
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
-from mesh_catalog.lake.manifest import Manifest, record_commit
+from mesh_catalog.lake.manifest import Committed, Manifest, Member
 from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition
 from mesh_catalog.lake.modes import (
     Write,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.specs import Interval
 
-__all__ = ["Batch", "observation", "write_batch"]
+__all__ = ["Batch", "commit_batch", "observation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +82,17 @@ def observation() -> Observation:
     return Observation(f"mesh_{uuid4().hex}")
 
 
-def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
-    """Write, audit and commit a batch, and tell the catalog.
+def commit_batch(
+    spark: SparkSession,
+    mesh: Mesh,
+    batch: Batch,
+    *,
+    settle: Callable[[PendingCommit], tuple[Member, ...]] = lambda _pending: (),
+) -> Committed:
+    """Write, audit and commit a batch; the catalog is yet to be told.
 
-    Returns:
-        The version as the catalog knows it.
+    Args:
+        settle: Called in the gate once the audit has passed; the commit waits for it. Where it raises, there is none.
 
     Raises:
         BatchRefusedError: The batch breaks its contract; nothing was written, and its checks are in the catalog.
@@ -117,6 +123,7 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
         batch_condition=interval_condition(batch.contract, [batch.interval]) if batch.interval else None,
         inputs=batch.inputs,
         source_files=batch.source_files,
+        settle=settle,
     )
     events = mark_events(openlineage_file(spark))
     try:
@@ -125,7 +132,7 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
     except BatchRefusedError as refusal:
         finish_run(mesh.catalog, batch.run_id, outcome="refused", message=str(refusal), checks=audit.checks)
         raise
-    return _record(spark, mesh, batch, audit.manifest, events)
+    return _committed(spark, batch, audit.manifest, events)
 
 
 def _conform(batch: Batch) -> ConformedBatch:
@@ -213,7 +220,7 @@ def _write_error(batch: Batch, error: Exception) -> MeshError:
     )
 
 
-def _record(spark: SparkSession, mesh: Mesh, batch: Batch, manifest: Manifest, events: EventMark) -> VersionRecord:
+def _committed(spark: SparkSession, batch: Batch, manifest: Manifest, events: EventMark) -> Committed:
     commit = read_table_state(batch.product, batch.location).commit_of(batch.run_id)
     if commit is None:
         raise StorageError(
@@ -221,4 +228,4 @@ def _record(spark: SparkSession, mesh: Mesh, batch: Batch, manifest: Manifest, e
         )
     outputs = (batch.location, staging_root(batch.location))
     edges = column_edges(spark, events, product=batch.product, outputs=outputs, inputs=batch.input_locations)
-    return record_commit(mesh, manifest, commit, edges=edges)
+    return Committed(manifest=manifest, commit=commit, edges=edges)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ __all__ = ["AddedFile", "PendingCommit", "RemovedFile", "commit_gate"]
 
 _log = logging.getLogger(__name__)
 _starting = Lock()
+_CLOCKS_DIFFER_SECONDS = 60
+_EMPTY_FILE_BYTES = 256 * 1024
+"""A file without rows holds its schema, and is no larger."""
 _OBSERVERS = "org.apache.spark.sql.delta"
 
 
@@ -206,27 +210,47 @@ def commit_gate(
     none = getattr(getattr(package, "NoOpTransactionExecutionObserver$"), "MODULE$")
     gate = _Gate(spark, location, audit, reads_table=reads_table)
     observers.setObserver(gate)
+    started = time.time()
     callbacks = logging.getLogger("py4j.clientserver")  # would print the veto with its stack
     callbacks.addFilter(gate.is_news)
     try:
         yield
     except BaseException as error:
         if gate.error is not None:
-            _delete_files(spark, gate.written)
+            _delete_files(spark, location, gate.written, since=started)
             raise gate.error from None
         if is_conflict(error):  # sure to be uncommitted; after another failure of the commit itself nobody can know
-            _delete_files(spark, gate.written)
+            _delete_files(spark, location, gate.written, since=started)
         raise
     finally:
         callbacks.removeFilter(gate.is_news)
         observers.setObserver(none)
 
 
-def _delete_files(spark: SparkSession, files: tuple[str, ...]) -> None:
-    """Delete the files of a transaction that was stopped: nothing refers to them."""
+def _delete_files(spark: SparkSession, location: str, files: tuple[str, ...], *, since: float) -> None:
+    """Delete the files of a transaction that was stopped: nothing refers to them.
+
+    Spark also writes a file without rows where all rows were kept out, and Delta takes such a file into no commit, so
+    that nobody knows its name; every one of these that came meanwhile is deleted.
+    """
     jvm: Any = spark._jvm
     conf = spark._jsc.hadoopConfiguration()
     for file in files:
         path = jvm.org.apache.hadoop.fs.Path(file)
         path.getFileSystem(conf).delete(path, False)
+    folder = jvm.org.apache.hadoop.fs.Path(location)
+    filesystem = folder.getFileSystem(conf)
+    for status in filesystem.globStatus(jvm.org.apache.hadoop.fs.Path(folder, "part-*.parquet")) or ():
+        recent = status.getModificationTime() / 1000 >= since - _CLOCKS_DIFFER_SECONDS
+        if recent and status.getLen() <= _EMPTY_FILE_BYTES and _is_empty(spark, status.getPath()):
+            filesystem.delete(status.getPath(), False)
     _log.info("deleted %d files of a batch that was not committed", len(files))
+
+
+def _is_empty(spark: SparkSession, path: Any) -> bool:
+    jvm: Any = spark._jvm
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(spark._jsc.hadoopConfiguration(), path)
+    try:
+        return int(reader.getRecordCount()) == 0
+    finally:
+        reader.close()

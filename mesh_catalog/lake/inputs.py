@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_catalog.access.gate import request_read
+from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import read_product, read_version_columns
 from mesh_catalog.catalog.runs import consumed_files, read_versions
 from mesh_catalog.errors import TransformError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.lake.together import Group
     from mesh_catalog.specs import Interval, ProductSpec
 
 __all__ = ["Changes", "Inputs", "read_inputs"]
@@ -65,12 +67,14 @@ def read_inputs(
     *,
     interval: Interval | None = None,
     changes: Changes | None = None,
+    group: Group | None = None,
 ) -> Inputs | None:
     """The inputs of a product's transform; None where nothing new has come.
 
     Args:
         interval: Only rows whose event time is in it, or in the contract's `lookback` before it.
         changes: Read of this one input these rows instead of the whole table.
+        group: The set that it is published with: of these products it reads the rows that they are about to have.
 
     Raises:
         NotFoundError: An input was never published, or no source file has arrived.
@@ -84,6 +88,12 @@ def read_inputs(
         if name == SOURCE:
             if not _read_files(spark, mesh, product, inputs, interval):
                 return None
+            continue
+        waiting = group.waiting(spark, name, reader=product.name) if group else None
+        if waiting is not None:
+            inputs.frames[name], inputs.versions[name] = waiting
+            inputs.locations[table_location(mesh.settings, name)] = name
+            inputs.personal = inputs.personal or _is_personal(mesh, name)
             continue
         given = changes if changes is not None and changes.product == name else None
         ticket = request_read(mesh, name, purpose="build", version=given.version if given else None)

@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mesh_catalog.catalog.runs import CheckRecord, VersionRecord, finish_run, read_versions
+from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.runs import CheckRecord, RunEnd, VersionRecord, finish_runs, read_versions
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.files import read_text, write_text
-from mesh_catalog.lake.table import Commit, TableState
+from mesh_catalog.lake.table import Commit, TableState, read_table_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,23 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.edges import ColumnEdge
 
-__all__ = ["Manifest", "load_manifest", "record_commit", "repair_catalog", "store_manifest"]
+__all__ = [
+    "Committed",
+    "Manifest",
+    "Member",
+    "cut_off",
+    "load_manifest",
+    "record_commits",
+    "repair_catalog",
+    "store_manifest",
+]
+
+
+class Member(NamedTuple):
+    """One product of a set that is published together, and its run."""
+
+    product: str
+    run_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +61,8 @@ class Manifest:
     checks: tuple[CheckRecord, ...]
     inputs: Mapping[str, int]
     source_files: tuple[str, ...]
+    together: tuple[Member, ...] = ()
+    """The set that it is published with, itself included; nobody is told of one without the others."""
 
     def version_record(self, commit: Commit, *, kept_from: int) -> VersionRecord:
         return VersionRecord(
@@ -88,42 +107,88 @@ def load_manifest(location: str, run_id: str) -> Manifest:
         data = json.loads(read_text(_path(location, run_id)))
         times = {key: datetime.fromisoformat(data[key]) if data[key] else None for key in ("event_from", "event_to")}
         checks = tuple(CheckRecord(**{**c, "example_keys": tuple(c["example_keys"])}) for c in data["checks"])
-        return Manifest(**{**data, **times, "checks": checks, "source_files": tuple(data["source_files"])})
+        return Manifest(
+            **{
+                **data,
+                **times,
+                "checks": checks,
+                "source_files": tuple(data["source_files"]),
+                "together": tuple(Member(*member) for member in data.get("together", ())),
+            }
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{location}: the manifest of run {run_id} cannot be read. Restore the folder _runs."
         ) from error
 
 
-def record_commit(mesh: Mesh, manifest: Manifest, commit: Commit, *, edges: Sequence[ColumnEdge] = ()) -> VersionRecord:
-    """Tell the catalog of a committed run; telling it twice changes nothing."""
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """A run whose commit is in the table's log, and which the catalog is to be told of."""
+
+    manifest: Manifest
+    commit: Commit
+    edges: Sequence[ColumnEdge] = ()
+
+
+def record_commits(mesh: Mesh, committed: Sequence[Committed]) -> None:
+    """Tell the catalog of committed runs, of all at once; telling it twice changes nothing."""
+    finish_runs(mesh.catalog, [_end(mesh, one) for one in committed])
+
+
+def _end(mesh: Mesh, one: Committed) -> RunEnd:
+    manifest, commit = one.manifest, one.commit
     kept_from = commit.version
     if manifest.mode != "overwrite":
         earlier = [
             record for record in read_versions(mesh.catalog, manifest.product) if record.version < commit.version
         ]
         kept_from = earlier[-1].kept_from if earlier else commit.version
-    record = manifest.version_record(commit, kept_from=kept_from)
-    finish_run(
-        mesh.catalog,
-        manifest.run_id,
+    return RunEnd(
+        run_id=manifest.run_id,
         outcome="published",
         checks=manifest.checks,
-        version=record,
+        version=manifest.version_record(commit, kept_from=kept_from),
         inputs=manifest.inputs,
-        column_edges=edges,
+        column_edges=one.edges,
         source_files=manifest.source_files,
     )
-    return record
 
 
 def repair_catalog(mesh: Mesh, product: str, location: str, state: TableState) -> None:
     """Record the commits that the catalog has not heard of: a publisher died between the two.
 
+    Those of a set that was cut off before all of it was committed stay untold; `together.undo_cut_off` undoes them.
+
     Raises:
         StorageError: A commit's manifest is gone.
     """
+    for commit, manifest in _untold(mesh, product, location, state):
+        if not manifest.together:
+            record_commits(mesh, [Committed(manifest=manifest, commit=commit)])
+        elif (whole := _whole_set(mesh, manifest)) is not None:
+            record_commits(mesh, whole)
+
+
+def cut_off(mesh: Mesh, product: str, location: str, state: TableState) -> list[tuple[Commit, tuple[Member, ...]]]:
+    """Commits, newest first, of sets that were not committed whole, with the set's members."""
+    untold = _untold(mesh, product, location, state)
+    return [(commit, one.together) for commit, one in reversed(untold) if one.together]
+
+
+def _untold(mesh: Mesh, product: str, location: str, state: TableState) -> list[tuple[Commit, Manifest]]:
+    """Commits that the catalog has not heard of, oldest first."""
     known = {record.run_id for record in read_versions(mesh.catalog, product)}
-    for commit in reversed(state.commits):
-        if commit.run_id not in known:
-            record_commit(mesh, load_manifest(location, commit.run_id), commit)
+    unknown = [commit for commit in reversed(state.commits) if commit.run_id not in known]
+    return [(commit, load_manifest(location, commit.run_id)) for commit in unknown]
+
+
+def _whole_set(mesh: Mesh, manifest: Manifest) -> list[Committed] | None:
+    """All members of a set, where all are committed."""
+    found = []
+    for member in manifest.together:
+        location = table_location(mesh.settings, member.product)
+        commit = read_table_state(member.product, location).commit_of(member.run_id)
+        if commit is not None:
+            found.append(Committed(manifest=load_manifest(location, member.run_id), commit=commit))
+    return found if len(found) == len(manifest.together) else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -30,13 +30,14 @@ from mesh_catalog.catalog.runs import (
     start_run,
 )
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError
-from mesh_catalog.lake.batch import Batch, write_batch
+from mesh_catalog.lake.batch import Batch, commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
 from mesh_catalog.lake.inputs import read_inputs
 from mesh_catalog.lake.intervals import within
-from mesh_catalog.lake.manifest import repair_catalog
+from mesh_catalog.lake.manifest import Committed, record_commits, repair_catalog
 from mesh_catalog.lake.quarantine import publish_staged
 from mesh_catalog.lake.table import TableState, read_table_state
+from mesh_catalog.lake.together import publish_group, undo_cut_off
 from mesh_catalog.lake.transform import run_transform
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.lake.inputs import Changes
+    from mesh_catalog.lake.together import Group
     from mesh_catalog.specs import Interval, ProductSpec
 
 ATTEMPTS = 3
 """How often a publish is tried that meets another one of its product."""
 
-__all__ = ["PublishResult", "publish_frame", "publish_product", "require_owner"]
+__all__ = ["PublishResult", "publish_frame", "publish_product", "publish_together", "require_owner"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,56 @@ def publish_product(
     )
 
 
+def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[ProductSpec]) -> list[PublishResult]:
+    """Publish products together: readers see the new versions of all of them, or of none.
+
+    One may read another: it is given the rows that the other is about to have.
+
+    Returns:
+        What was published, in the order given; products that had nothing new are left out.
+
+    Raises:
+        InputError: Fewer than two products, one without an owner, or one that reads changes.
+        MeshError: What `publish_product` raises, of the first product that was refused or failed; none was published.
+    """
+    started = time.monotonic()
+    for product in products:
+        require_owner(product)
+    done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
+    for one in done:
+        if one.manifest.quarantined_count:
+            _known_state_of(spark, mesh, mesh.workspace.product(one.manifest.product))
+    return [_published(mesh, one.manifest.product, one.manifest.run_id, started) for one in done]
+
+
+def _commit_member(
+    mesh: Mesh, spark: SparkSession, product: ProductSpec, run_id: str, group: Group
+) -> Committed | None:
+    """Commit one product of a set; the catalog is told when all of it is committed."""
+    run = start_run(
+        mesh.catalog,
+        product=product.name,
+        kind="publish",
+        principal=mesh.principal,
+        run_id=run_id,
+        contract_version=product.contract.version,
+    )
+    with _recorded(mesh, run):
+        state = _known_state_of(spark, mesh, product)
+        batch = _batch(spark, mesh, product, run, state, interval=None, changes=None, group=group)
+        if batch is None:
+            finish_run(mesh.catalog, run, outcome="unchanged")
+            return None
+        return commit_batch(
+            spark, mesh, batch, settle=lambda pending: group.settle(product.contract, batch.location, pending)
+        )
+
+
+def _known_state_of(spark: SparkSession, mesh: Mesh, product: ProductSpec) -> TableState:
+    location = table_location(mesh.settings, product.name)
+    return _known_state(spark, mesh, product.contract, location, str(product.owner))
+
+
 def _publish_run(
     spark: SparkSession,
     mesh: Mesh,
@@ -154,8 +206,7 @@ def _publish_once(
     interval: Interval | None,
     changes: Changes | None,
 ) -> PublishResult:
-    location = table_location(mesh.settings, product.name)
-    state = _known_state(spark, mesh, product.contract, location, str(product.owner))
+    state = _known_state_of(spark, mesh, product)
     if _is_committed(mesh, product.name, run):
         return _published(mesh, product.name, run, started)
     if changes is not None and held_version(mesh, product.name, changes.product) != changes.after:
@@ -250,6 +301,7 @@ def _known_state(spark: SparkSession, mesh: Mesh, contract: Contract, location: 
     state = read_table_state(contract.id, location)
     repair_catalog(mesh, contract.id, location, state)
     if state.version is not None:
+        state = undo_cut_off(spark, mesh, contract.id, location, state)
         _publish_quarantine(spark, mesh, contract, location, state, owner)
     return state
 
@@ -297,9 +349,10 @@ def _batch(
     *,
     interval: Interval | None,
     changes: Changes | None,
+    group: Group | None = None,
 ) -> Batch | None:
     """The batch that the transform makes of its inputs; None where nothing new has come."""
-    inputs = read_inputs(spark, mesh, product, interval=interval, changes=changes)
+    inputs = read_inputs(spark, mesh, product, interval=interval, changes=changes, group=group)
     if inputs is None:
         return None
     frame = run_transform(spark, product, inputs.frames, quote=not inputs.personal)
@@ -322,8 +375,9 @@ def _batch(
 
 
 def _write(spark: SparkSession, mesh: Mesh, batch: Batch, started: float) -> PublishResult:
-    record = write_batch(spark, mesh, batch)
-    if record.quarantined_count:
+    committed = commit_batch(spark, mesh, batch)
+    record_commits(mesh, [committed])
+    if committed.manifest.quarantined_count:
         state = read_table_state(batch.product, batch.location)
         _publish_quarantine(spark, mesh, batch.contract, batch.location, state, batch.owner)
     return _published(mesh, batch.product, batch.run_id, started)

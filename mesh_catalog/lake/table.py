@@ -6,7 +6,7 @@ Reads the log by delta-rs, without a JVM; changes go through Spark.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
             configuration=dict(table.metadata().configuration),
             columns=tuple(field.name for field in table.schema().fields),
             partition_columns=tuple(table.metadata().partition_columns),
-            commits=tuple(filter(None, map(_commit, table.history(history)))),
+            commits=_commits(table.history(history)),
         )
     except TableNotFoundError:
         return TableState(version=None)
@@ -84,13 +84,27 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
         ) from error
 
 
-def _commit(entry: Mapping[str, Any]) -> Commit | None:
+def _commits(history: Sequence[Mapping[str, Any]]) -> tuple[Commit, ...]:
+    """Those of our runs, but for runs that were undone."""
+    undone = {_metadata(entry, "mesh_undo") for entry in history}
+    found = filter(None, map(_commit, history))
+    return tuple(commit for commit in found if commit.run_id not in undone)
+
+
+def _metadata(entry: Mapping[str, Any], key: str) -> str | None:
+    """A word that we left with a commit."""
     try:
-        run_id = json.loads(entry.get("userMetadata") or "{}")["mesh_run"]
+        return str(json.loads(entry.get("userMetadata") or "{}")[key])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _commit(entry: Mapping[str, Any]) -> Commit | None:
+    run_id = _metadata(entry, "mesh_run")
+    if run_id is None:
+        return None
     at = datetime.fromtimestamp(int(entry["timestamp"]) / 1000, UTC)
-    return Commit(version=int(entry["version"]), run_id=str(run_id), committed_at=at)
+    return Commit(version=int(entry["version"]), run_id=run_id, committed_at=at)
 
 
 def table_properties(contract: Contract) -> dict[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Column
     from mesh_catalog.lake.gate import PendingCommit
 
-__all__ = ["read_added", "read_staying", "removed_rows"]
+__all__ = ["pending_frame", "read_added", "read_staying", "removed_rows"]
 
 
 def read_added(spark: SparkSession, pending: PendingCommit, location: str, columns: Sequence[Column]) -> DataFrame:
@@ -33,6 +33,28 @@ def read_staying(spark: SparkSession, pending: PendingCommit, location: str) -> 
     if not pending.removed:
         return table
     return table.filter(~F.col("_metadata.file_name").isin([file.name for file in pending.removed]))
+
+
+def pending_frame(spark: SparkSession, pending: PendingCommit, location: str, columns: Sequence[Column]) -> DataFrame:
+    """The table as it will be once the commit is in: rows that stay, and rows of the added files. Lazy.
+
+    A column that the table lacks is null in the rows that stay.
+    """
+    from pyspark.sql import functions as F
+
+    added = read_added(spark, pending, location, columns)
+    if pending.read_version is None:
+        return added
+    staying = read_staying(spark, pending, location)
+    there = set(staying.columns)
+    return staying.select(
+        *(
+            F.col(quoted(column.name)).cast(column.spark_type)
+            if column.name in there
+            else F.lit(None).cast(column.spark_type).alias(column.name)
+            for column in columns
+        )
+    ).unionAll(added)
 
 
 def removed_rows(pending: PendingCommit, location: str) -> int | None:
