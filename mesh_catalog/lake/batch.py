@@ -109,6 +109,7 @@ def write_batch(spark: SparkSession, mesh: Mesh, batch: Batch) -> VersionRecord:
         conformed=conformed,
         location=batch.location,
         run_id=batch.run_id,
+        transaction=batch.state.transaction + 1,
         rules=rules,
         source=batch.source_observation,
         earlier_rows=latest.total_rows if latest else None,
