@@ -102,7 +102,7 @@ def publish_staged(
                 if filesystem.exists(folder):
                     raise
                 continue  # another publisher has done it
-        elif int(number) > transaction:
+        elif number.isdigit() and int(number) > transaction:
             continue
         filesystem.delete(folder, True)
 

@@ -77,8 +77,8 @@ def test_a_row_outside_the_given_interval_refuses_the_batch(states: States) -> N
     assert {check.rule for check in read_checks(states.mesh.catalog, run.id) if check.verdict == "fail"} == {
         "batch.interval"
     }
-    with pytest.raises(InputError, match="writeMode upsert replaces none"):
-        states.publish(states_contract("upsert"), [], interval=day)
+    with pytest.raises(InputError, match="writeMode append cannot write one again"):
+        states.publish(states_contract("append"), [], interval=day)
 
 
 def test_an_upsert_changes_the_rows_of_its_keys_adds_new_ones_and_deletes_marked_ones(states: States) -> None:
@@ -220,6 +220,14 @@ def _partitioned_by(contract: Contract, name: str) -> Contract:
 
     columns = tuple(replace(c, partition_position=1 if c.name == name else None) for c in contract.columns)
     return replace(contract, columns=columns)
+
+
+def test_an_empty_text_that_a_partition_would_turn_into_null_refuses_the_batch(states: States) -> None:
+    contract = _partitioned_by(states_contract("append"), "v")
+    states.publish(contract, [(1, f"{A} 01", "a/b=c %"), (2, f"{A} 01", "ü {x}")])
+    assert states.rows(contract) == [(1, "a/b=c %"), (2, "ü {x}")]
+    with pytest.raises(BatchRefusedError, match=r"v is not empty, as a partition's value\s+1 rows break it"):
+        states.publish(contract, [(3, f"{A} 01", "")])
 
 
 def test_a_table_changes_its_mode_but_becomes_no_history(states: States) -> None:
