@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,14 @@ from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import contracts, products, runs, versions
 from mesh_catalog.errors import NotFoundError, StorageError
 
-__all__ = ["VersionRecord", "contract_digest_of", "insert_version", "latest_version", "read_versions"]
+__all__ = [
+    "VersionRecord",
+    "appended_from",
+    "contract_digest_of",
+    "insert_version",
+    "latest_version",
+    "read_versions",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,20 @@ class VersionRecord:
 def read_versions(catalog: Catalog, product: str) -> list[VersionRecord]:
     """Every committed version, oldest first."""
     return _select_versions(catalog, select(versions).where(versions.c.product == product).order_by(versions.c.version))
+
+
+def appended_from(records: Sequence[VersionRecord], version: int) -> int:
+    """The oldest version whose rows, and those of every later one up to `version`, were only added to.
+
+    The profiles of these versions together describe the table where it began with them. Where a later version replaced
+    rows, its own profile is the newest that says something of the table, and of the files that it added only.
+    """
+    found = version
+    for record in sorted((one for one in records if one.version <= version), key=lambda one: -one.version):
+        found = record.version
+        if record.mode != "append":
+            break
+    return found
 
 
 def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:

@@ -198,18 +198,18 @@ class _Reader:
         value: Any = self.custom["deleteWhen"][0]
         if mode != "upsert":
             self._refuse("deleteWhen", f"deleteWhen deletes by key, which only an upsert does; writeMode is {mode}.")
-        if not isinstance(value, dict) or set(value) != {"column", "value"}:
+        marker: dict[str, Any] = value if isinstance(value, dict) else {}
+        if set(marker) != {"column", "value"}:
             self._refuse("deleteWhen", "deleteWhen has a column and a value, for example {column: op, value: D}.")
-        column = next((one for one in self.columns if one.name == value["column"]), None)
+        column = next((one for one in self.columns if one.name == marker["column"]), None)
         if column is None:
-            hint = nearest(str(value["column"]), [one.name for one in self.columns])
+            hint = nearest(str(marker["column"]), [one.name for one in self.columns])
             self._refuse("deleteWhen", f"deleteWhen: '{str(value['column'])[:40]}' is no column of this table.{hint}")
-        kinds: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
-        kind = kinds.get(column.logical_type)
-        if kind is None or type(value["value"]) is not kind:
+        kind = {"string": "str", "integer": "int", "boolean": "bool"}.get(column.logical_type)
+        if type(marker["value"]).__name__ != kind:
             self._refuse(
                 "deleteWhen",
                 f"deleteWhen: the value is not of the type of '{column.name}' ({column.logical_type});"
                 " it can be a string, an integer or a boolean.",
             )
-        return DeleteWhen(column=column.name, value=value["value"])
+        return DeleteWhen(column=column.name, value=marker["value"])

@@ -37,6 +37,8 @@ class Audit:
     conformed: ConformedBatch
     location: str
     run_id: str
+    transaction: int
+    """The number that the commit takes."""
     rules: Observation
     source: Observation | None
     contract: Contract
@@ -111,7 +113,7 @@ class Audit:
         if not self._staged:
             self._require_same(self._written(pending, found), counts.kept)
         if counts.quarantined:
-            stage_quarantine(self.conformed, self.location, self.run_id)
+            stage_quarantine(self.conformed, self.location, self.run_id, transaction=self.transaction)
         self._store(found, total_rows, counts, self.settle(pending))
 
     def _judge(

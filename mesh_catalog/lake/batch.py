@@ -23,6 +23,7 @@ from mesh_catalog.errors import (
 from mesh_catalog.lake.audit import Audit, conflict
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
 from mesh_catalog.lake.gate import PendingCommit, commit_gate
+from mesh_catalog.lake.intervals import covered_intervals, interval_condition
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Committed, Manifest, Member
 from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition
@@ -31,8 +32,6 @@ from mesh_catalog.lake.modes import (
     batch_key,
     built_contract,
     check_table,
-    covered_intervals,
-    interval_condition,
     is_staged,
     mode_rules,
     write_rows,
@@ -115,6 +114,7 @@ def commit_batch(
         conformed=conformed,
         location=batch.location,
         run_id=batch.run_id,
+        transaction=batch.state.transaction + 1,
         rules=rules,
         source=batch.source_observation,
         earlier_rows=latest.total_rows if latest else None,

@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.contracts.contract import HISTORY_COLUMNS, Contract, Rule
 from mesh_catalog.errors import InputError, listed
 from mesh_catalog.lake.checks import quoted
 from mesh_catalog.lake.history import history_changes
+from mesh_catalog.lake.intervals import interval_condition
 from mesh_catalog.lake.table import TableState, table_properties
 from mesh_catalog.specs import Interval
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = [
@@ -27,18 +29,11 @@ __all__ = [
     "batch_key",
     "built_contract",
     "check_table",
-    "covered_intervals",
-    "interval_condition",
     "is_staged",
     "mode_rules",
     "write_rows",
     "writing_session",
 ]
-
-_UNIT_SECONDS: Final = {"1h": 3_600, "1d": 86_400, "1w": 604_800}
-_MONDAY: Final = 4 * 86_400
-"""Of the week after the epoch, which was a Thursday; in seconds."""
-_INTERVAL_LIMIT: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,15 +195,22 @@ def built_contract(contract: Contract) -> Contract:
 
 
 def mode_rules(contract: Contract, interval: Interval | None) -> tuple[tuple[Rule, str], ...]:
-    """Row rules that the mode adds to the contract's, each with its condition."""
+    """Row rules that the way of writing adds to the contract's, each with its condition."""
+    found: list[tuple[Rule, str]] = []
+    for name in contract.partition_columns:
+        column = contract.column(name)
+        if column is not None and column.spark_type == "string":  # Delta would write it as null
+            text = f"{name} is not empty, as a partition's value"
+            rule = Rule(id=f"{name}.partition", kind="required", column=name, text=text)
+            found.append((rule, f"coalesce({quoted(name)} != '', true)"))
     time = contract.event_time
-    if time is None or contract.write_mode not in ("overwrite_interval", "history"):
-        return ()
-    if interval is not None:
-        condition, text = interval_condition(contract, [interval]), f"{time} from {interval}"
-    else:
-        condition, text = f"{quoted(time)} is not null", f"{time} says when"
-    return ((Rule(id="batch.interval", kind="required", column=time, text=text), condition),)
+    if time is not None and contract.write_mode in ("overwrite_interval", "history"):
+        if interval is not None:
+            condition, text = interval_condition(contract, [interval]), f"{time} from {interval}"
+        else:
+            condition, text = f"{quoted(time)} is not null", f"{time} says when"
+        found.append((Rule(id="batch.interval", kind="required", column=time, text=text), condition))
+    return tuple(found)
 
 
 def batch_key(contract: Contract) -> Rule | None:
@@ -226,13 +228,13 @@ def check_table(contract: Contract, state: TableState, interval: Interval | None
 
     Raises:
         InputError: It cannot: it is partitioned otherwise, or holds no history; or an interval was given to a mode that
-            replaces none.
+            would not put it in the place of what is there.
     """
     mode = contract.write_mode
-    if interval is not None and mode != "overwrite_interval":
+    if interval is not None and mode not in ("overwrite_interval", "upsert"):
         raise InputError(
-            f"{contract.id}: an interval was given, but writeMode {mode} replaces none. "
-            "Set writeMode overwrite_interval in its contract, or publish without an interval."
+            f"{contract.id}: an interval was given, but writeMode {mode} cannot write one again. "
+            "Set writeMode overwrite_interval or upsert in its contract, or publish without an interval."
         )
     if state.version is None or mode == "overwrite":
         return
@@ -248,55 +250,3 @@ def check_table(contract: Contract, state: TableState, interval: Interval | None
             f"{contract.id}: its table holds no history: {', '.join(HISTORY_COLUMNS)} are missing. "
             "Give the history a product of its own, which reads this one, or empty the table's folder."
         )
-
-
-# Intervals ----------------------------------------------------------------------------------------------------------
-
-
-def interval_condition(contract: Contract, intervals: Sequence[Interval]) -> str:
-    """SQL that is true where the event time lies in one of the intervals; false where it is null."""
-    name = quoted(contract.event_time or "")
-    column = contract.column(contract.event_time or "")
-    is_date = column is not None and column.spark_type == "date"
-    ranges = [
-        f"({name} >= {_instant(one.start, is_date)} and {name} < {_instant(one.end, is_date)})" for one in intervals
-    ]
-    return f"{name} is not null and ({' or '.join(ranges)})"
-
-
-def _instant(at: datetime, is_date: bool) -> str:
-    if not is_date:
-        return f"timestamp'{at:%Y-%m-%dT%H:%M:%S.%f}Z'"
-    if (at.hour, at.minute, at.second, at.microsecond) != (0, 0, 0, 0):
-        raise InputError(f"{at.isoformat()}: the event time is a date, so an interval begins and ends at midnight UTC.")
-    return f"date'{at:%Y-%m-%d}'"
-
-
-def covered_intervals(rows: DataFrame, contract: Contract) -> tuple[Interval, ...]:
-    """The contract's units of event time that hold at least one of the rows, neighbours joined; one Spark job.
-
-    Raises:
-        InputError: They are more than one predicate can name.
-    """
-    from pyspark.sql import functions as F
-
-    unit, shift = _UNIT_SECONDS[contract.interval], _MONDAY if contract.interval == "1w" else 0
-    seconds = F.unix_seconds(F.col(quoted(contract.event_time or "")).cast("timestamp"))
-    number = F.floor((seconds - shift) / unit).cast("bigint")
-    found = sorted(row[0] for row in rows.select(number).distinct().collect())
-    spans: list[list[int]] = []
-    for one in found:
-        if spans and spans[-1][1] == one:
-            spans[-1][1] = one + 1
-        else:
-            spans.append([one, one + 1])
-    if len(spans) > _INTERVAL_LIMIT:
-        raise InputError(
-            f"{contract.id}: the batch covers {len(spans):,} separate intervals of {contract.interval}. "
-            "Publish it with --from and --to, or set a longer interval in its contract."
-        )
-    return tuple(Interval(_time(first * unit + shift), _time(end * unit + shift)) for first, end in spans)
-
-
-def _time(seconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

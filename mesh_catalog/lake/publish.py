@@ -253,6 +253,7 @@ def publish_frame(
     owner: str,
     inputs: Mapping[str, int],
     run_id: str,
+    interval: Interval | None = None,
 ) -> PublishResult:
     """Publish rows that the framework made itself: training frames, predictions, quarantine.
 
@@ -262,6 +263,11 @@ def publish_frame(
         contract: Its `id` is the dataset's name.
         inputs: Product → version that the rows were made from.
         run_id: Names the run; the caller's own, so that it can go on after a crash.
+        interval: As of `publish_product`.
+
+    Raises:
+        ConflictError: Somebody else published it at the same time. Not tried again here: only the caller knows whether
+            the rows are still right.
     """
     started = time.monotonic()
     register_product(mesh.catalog, contract, domain=contract.id.split(".")[0], owner=owner)
@@ -287,6 +293,7 @@ def publish_frame(
             state=state,
             personal_inputs=True,
             inputs=inputs,
+            interval=interval,
             input_locations={table_location(mesh.settings, name): name for name in inputs},
         )
         return _write(spark, mesh, batch, started)
@@ -310,7 +317,16 @@ def _publish_quarantine(
     spark: SparkSession, mesh: Mesh, contract: Contract, location: str, state: TableState, owner: str
 ) -> None:
     committed = {commit.run_id: commit.version for commit in state.commits}
-    publish_staged(spark, mesh, contract, location, committed=committed, owner=owner, publish=publish_frame)
+    publish_staged(
+        spark,
+        mesh,
+        contract,
+        location,
+        committed=committed,
+        transaction=state.transaction,
+        owner=owner,
+        publish=publish_frame,
+    )
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 They are staged as plain files in the commit gate, where nobody reads them, and published into `<product>__quarantine`
 once the batch they came with is committed: all or none. Personal values are left out; the key says which row it was.
+A folder is named by the transaction number of its publish, as in `staging.py`, so that rows of a publish which may yet
+commit are left alone by all others.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from mesh_catalog.contracts.contract import Column, Contract
+from mesh_catalog.errors import MeshError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["publish_staged", "quarantine_contract", "stage_quarantine"]
 
 
-def _staging(location: str, run_id: str) -> str:
-    return f"{location}/_quarantine/{run_id}"
+def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str, *, transaction: int) -> None:
+    """Write the quarantined rows, personal columns as null, where only `publish_staged` finds them.
 
-
-def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str) -> None:
-    """Write the quarantined rows, personal columns as null, where only `publish_staged` finds them."""
+    Args:
+        transaction: The number that the batch's commit takes.
+    """
     from pyspark.sql import functions as F
 
     personal = set(conformed.contract.personal_columns)
@@ -38,7 +42,7 @@ def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str) -> N
     ]
     rows.select(
         *columns, F.array_join("_broken_rules", ", ").alias("broken_rules"), F.lit(run_id).alias("run_id")
-    ).write.mode("overwrite").parquet(_staging(location, run_id))
+    ).write.mode("overwrite").parquet(f"{location}/_quarantine/{transaction}-{quote(run_id, safe='')}")
 
 
 def quarantine_contract(contract: Contract) -> Contract:
@@ -69,21 +73,38 @@ def publish_staged(
     location: str,
     *,
     committed: Mapping[str, int],
+    transaction: int,
     owner: str,
     publish: Callable[..., Any],
 ) -> None:
-    """Publish what committed runs staged, once; what a run staged that was never committed is deleted.
+    """Publish what committed runs staged, once; what a run staged that can be committed no more is deleted.
 
-    `committed` is run id → version of the table that the rows were kept out of.
-    Called after each commit, and before each publish for what a killed publisher left behind.
+    Called after each commit, and before each publish for what a killed publisher left behind; two publishers that do it
+    at once do it once.
+
+    Args:
+        committed: Run id → version of the table that the rows were kept out of.
+        transaction: The table's transaction number.
     """
+    from pyspark.errors import PySparkException
+
     for folder in _staged(spark, location):
-        run_id = folder.getName()
+        number, _, name = str(folder.getName()).partition("-")
+        run_id = unquote(name)
+        filesystem = folder.getFileSystem(spark._jsc.hadoopConfiguration())
         if run_id in committed:
-            rows = spark.read.parquet(str(folder))
             inputs = {contract.id: committed[run_id]}
-            publish(spark, mesh, quarantine_contract(contract), rows, owner=owner, inputs=inputs, run_id=f"{run_id}q")
-        folder.getFileSystem(spark._jsc.hadoopConfiguration()).delete(folder, True)
+            try:
+                rows = spark.read.parquet(str(folder))
+                named = quarantine_contract(contract)
+                publish(spark, mesh, named, rows, owner=owner, inputs=inputs, run_id=f"{run_id}q")
+            except (MeshError, PySparkException):
+                if filesystem.exists(folder):
+                    raise
+                continue  # another publisher has done it
+        elif number.isdigit() and int(number) > transaction:
+            continue
+        filesystem.delete(folder, True)
 
 
 def _staged(spark: SparkSession, location: str) -> list[Any]:

@@ -123,6 +123,7 @@ def _open_product(
     from mesh_catalog.access.gate import request_read
     from mesh_catalog.catalog.inventory import read_version_columns
     from mesh_catalog.catalog.runs import latest_version, read_versions
+    from mesh_catalog.catalog.versions import appended_from
     from mesh_catalog.lake.profiles import load_window
 
     if first is not None and version is not None and first > version:
@@ -134,8 +135,7 @@ def _open_product(
         known = {column.name for column in read_version_columns(mesh.catalog, product, chosen)}
         asked = [name for name in columns if name in known] or None
     ticket = request_read(mesh, product, purpose="monitor", version=version, columns=asked)
-    record = next(one for one in read_versions(mesh.catalog, product) if one.version == ticket.version)
-    begin = record.kept_from if first is None else first
+    begin = appended_from(read_versions(mesh.catalog, product), ticket.version) if first is None else first
     return ProductSide(profile=load_window(mesh, product, begin, ticket.version), ticket=ticket, first=first)
 
 
