@@ -1,0 +1,557 @@
+"""A dbt project worked out as products, dashboards and what is left out. Reads files, writes none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from mesh_catalog.contracts.classification import suspect_name
+from mesh_catalog.contracts.contract import WriteMode
+from mesh_catalog.contracts.types import spark_type
+from mesh_catalog.errors import DocumentError, InputError, MeshError, listed, nearest
+from mesh_catalog.specs import is_name, split_name
+from mesh_catalog.workspace.dbt.plan import DbtPlan, LeftOut, PlannedDashboard, PlannedProduct
+from mesh_catalog.workspace.dbt.project import DbtProject, Node, Properties, read_project
+from mesh_catalog.workspace.dbt.rendering import Rendered, Template, render
+from mesh_catalog.workspace.dbt.rules import TestRules, read_tests, reference_of
+from mesh_catalog.workspace.dbt.seeds import plan_seed
+from mesh_catalog.workspace.dbt.sql import (
+    Relation,
+    UntranslatableSqlError,
+    dialect_of,
+    spark_type_from,
+    translate,
+)
+from mesh_catalog.workspace.dbt.texts import build_text, contract_text, dashboard_text, properties_of
+from mesh_catalog.workspace.import_texts import domain_text
+from mesh_catalog.workspace.loading import Workspace, load_workspace
+from mesh_catalog.workspace.paths import require_inside
+from mesh_catalog.workspace.transforms import sql_reads
+
+__all__ = ["Analyse", "plan_dbt_import"]
+
+Analyse = Callable[[str, Mapping[str, Mapping[str, str]]], Mapping[str, str]]
+"""Columns and Spark types of a query, given those of its inputs; an InputError where Spark does not take it."""
+
+_OVERWRITTEN: Final = ("table", "view", "ephemeral", "materialized_view")
+_DOC: Final = re.compile(r"\{\{\s*doc\(\s*['\"](?:\w+['\"]\s*,\s*['\"])?(\w+)['\"]\s*\)\s*\}\}")
+_EXPOSURES: Final = ("dashboard", "notebook", "analysis", "ml", "application")
+
+
+def plan_dbt_import(
+    root: Path,
+    folder: Path,
+    *,
+    analyse: Analyse,
+    domain: str | None = None,
+    dialect: str | None = None,
+    owner: str | None = None,
+    sources: Mapping[str, str] | None = None,
+) -> DbtPlan:
+    """Read a dbt project and work out what it becomes in a workspace; writes nothing.
+
+    Args:
+        root: The workspace.
+        folder: The project's.
+        analyse: Tells the types of a query's columns.
+        domain: Where the products go; the project's name where None.
+        dialect: One of DIALECTS; what the profile beside the project says where None.
+        owner: Who answers for the domain, where it is new.
+        sources: `source.table` of dbt → the product of the workspace that holds it.
+
+    Raises:
+        InputError: No project, two nodes of one name, nodes that read each other in a circle, a product that exists.
+        DocumentError: A file of the project cannot be read, or names a model that is not there.
+        NotFoundError: A product that `sources` names is not in the workspace.
+    """
+    project = read_project(folder)
+    name = domain or re.sub(r"[^a-z0-9]+", "_", project.name.lower()).strip("_")
+    if not is_name(name) or "__" in name:
+        raise InputError(f"'{name[:40]}' cannot name a domain. Give one: --domain NAME, of lower-case letters and _.")
+    workspace = load_workspace(root)
+    chosen, said = _dialect(project, dialect)
+    planner = _Planner(project, workspace, name, chosen, analyse, dict(sources or {}))
+    planner.plan()
+    domain_file = root / "domains" / name / "domain.yaml"
+    files = {} if domain_file.exists() else {"domain.yaml": domain_text(name, owner)}
+    if planner.dashboards:
+        require_inside(root / "domains" / name / "dashboards.yaml", root)
+        files["dashboards.yaml"] = "dashboards:\n" + "".join(one.text for one in planner.dashboards)
+    known = workspace.domains.get(name)
+    return DbtPlan(
+        project=project.name,
+        domain=name,
+        dialect=chosen,
+        dialect_from=said,
+        products=tuple(planner.products.values()),
+        dashboards=tuple(planner.dashboards),
+        left_out=tuple(planner.left_out),
+        notes=tuple(dict.fromkeys(planner.notes)),
+        domain_files=files,
+        has_owner=bool(known.owner if known else owner),
+    )
+
+
+def _dialect(project: DbtProject, option: str | None) -> tuple[str | None, str]:
+    if option:
+        return option, "--dialect"
+    if project.dialect is None:
+        return None, "there is no profiles.yml beside the project: what the dialects have in common. Or say --dialect"
+    return dialect_of(project.dialect), f"profiles.yml ({project.dialect})"
+
+
+@dataclass
+class _Planner:
+    """Goes through a project once, inputs first."""
+
+    project: DbtProject
+    workspace: Workspace
+    domain: str
+    dialect: str | None
+    analyse: Analyse
+    given_sources: dict[str, str]
+    products: dict[str, PlannedProduct] = field(default_factory=dict)
+    """By product."""
+    dashboards: list[PlannedDashboard] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _names: dict[str, str] = field(default_factory=dict)
+    """Node → product."""
+    _rendered: dict[str, Rendered] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """Source's table → product; None where it is left out."""
+
+    def plan(self) -> None:
+        for kind, name, reason in self.project.untold:
+            self.leave(kind, name, reason)
+        self._name_nodes()
+        self._render()
+        for name in self._in_order():
+            self._plan_node(self.project.nodes[name])
+        for name in (*self.products, *([f"{self.domain}.dashboards"] if self.project.exposures else [])):
+            self._require_free(name)
+        for exposure in self.project.exposures:
+            self._plan_exposure(exposure)
+        for word in ("on-run-start", "on-run-end"):
+            if self.project.document.data.get(word):
+                self.leave("hook", word, "runs statements of its own, which publishing does not")
+
+    def leave(self, kind: str, name: str, reason: str) -> None:
+        self.left_out.append(LeftOut(kind=kind, name=name, reason=reason))
+
+    # Names and order -------------------------------------------------------------------------------------------
+
+    def _name_nodes(self) -> None:
+        taken: dict[str, str] = {}
+        for node in self.project.nodes.values():
+            name = re.sub(r"_+", "_", node.name.lower()).strip("_")
+            if not is_name(name):
+                self.leave(node.kind, node.name, "has a name that cannot name a product")
+                continue
+            if name in taken:
+                raise InputError(
+                    f"{node.path}: '{node.name}' and '{taken[name]}' would both be the product {self.domain}.{name}."
+                    " Rename one."
+                )
+            taken[name] = node.name
+            self._names[node.name] = f"{self.domain}.{name}"
+            if name != node.name:
+                self.notes.append(f"{node.name} is called {self.domain}.{name}")
+
+    def _require_free(self, product: str) -> None:
+        domain, name = split_name(product)
+        place = self.workspace.root / "domains" / domain / (f"{name}.yaml" if name == "dashboards" else name)
+        require_inside(place, self.workspace.root)
+        if place.exists():
+            raise InputError(
+                f"domains/{domain}/{place.name} exists already. Import makes new products only: take it away, or choose"
+                " another --domain."
+            )
+
+    def _render(self) -> None:
+        templates = [
+            Template(name=node.name, text=node.text, config=node.config)
+            for node in self.project.nodes.values()
+            if node.kind == "model"
+        ]
+        self._rendered = render(self.project, templates, dialect=self.dialect or "generic")
+        used = sorted({word for one in self._rendered.values() for word in one.used})
+        if used:
+            values = listed(f"{word} as '{self._target(word)}'" for word in used)
+            self.notes.append(f"templates read {values}")
+
+    def _target(self, word: str) -> str:
+        key = word.partition(".")[2]
+        return (self.dialect or "generic") if key == "type" else self.project.target[key]
+
+    def _in_order(self) -> list[str]:
+        """Nodes after those that they read; every reference is looked up."""
+        from graphlib import CycleError, TopologicalSorter
+
+        graph: dict[str, list[str]] = {}
+        for name in self._names:
+            rendered = self._rendered.get(name)
+            refs = rendered.refs if rendered else ()
+            graph[name] = [ref for package, ref, _ in refs if self._is_node(name, package, ref)]
+        try:
+            order = list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            circle = " -> ".join(reversed(error.args[1]))
+            raise InputError(f"models read each other in a circle: {circle}. Break it.") from error
+        return [name for name in order if name in self._names]
+
+    def _is_node(self, name: str, package: str | None, ref: str) -> bool:
+        if ref in self.project.nodes:
+            return True
+        if package not in (None, self.project.name) or ref in self.project.disabled:
+            return False
+        path = self.project.root / self.project.nodes[name].path
+        raise DocumentError(f"refers to '{ref[:80]}', which is no model.{nearest(ref, self.project.nodes)}", path=path)
+
+    # Nodes -----------------------------------------------------------------------------------------------------
+
+    def _plan_node(self, node: Node) -> None:
+        if node.kind == "python":
+            return self.leave("model", node.name, "is a Python model: its code is not read. Write a build.py for it")
+        if node.kind == "snapshot":
+            return self.leave("snapshot", node.name, "keeps a history; write a product of its own for it")
+        if node.properties and "versions" in node.properties.data:
+            return None  # told with the properties
+        if node.kind == "seed":
+            return self._plan_seed(node)
+        try:
+            self._plan_model(node)
+        except (UntranslatableSqlError, MeshError) as error:
+            self.leave("model", node.name, _phrase(error))
+        return None
+
+    def _plan_seed(self, node: Node) -> None:
+        try:
+            seed = plan_seed(
+                self.project.root / node.path, self._names[node.name], config=node.config, dialect=self.dialect
+            )
+        except MeshError as error:
+            return self.leave("seed", node.name, _phrase(error))
+        require_inside(self.workspace.root / seed.landing, self.workspace.root)
+        if (self.workspace.root / seed.landing).exists():
+            raise InputError(f"{seed.landing}: another file of this name has landed there. Take it away.")
+        self.notes += [f"{node.name}: {note}" for note in seed.notes]
+        self._add(
+            node,
+            kind="seed",
+            reads=(),
+            columns=seed.columns,
+            suspected=seed.suspected,
+            texts={"source.yaml": seed.source_text, "build.sql": build_text(node.path, seed.build_text)},
+            landing=(self.project.root / node.path, seed.landing),
+        )
+        return None
+
+    def _plan_model(self, node: Node) -> None:
+        rendered = self._rendered[node.name]
+        if rendered.error:
+            raise UntranslatableSqlError(rendered.error)
+        config = {**node.config, **rendered.config}
+        if config.get("enabled") is False:
+            raise UntranslatableSqlError("is disabled in the project")
+        relations = self._relations(rendered)
+        translated = translate(rendered.text, relations, dialect=self.dialect)
+        text = build_text(node.path, translated.text)
+        reads = tuple(sql_reads(self.project.root / node.path, text))
+        inputs = {one.product: one.columns for one in relations.values()}
+        columns = dict(self.analyse(translated.text, {name: inputs[name] for name in reads if name in inputs}))
+        self.notes += [f"{node.name}: {note}" for note in translated.notes]
+        self._note_config(node.name, config)
+        suspected = self._suspected(columns, reads)
+        self._add(
+            replace(node, config=config),
+            kind="model",
+            reads=reads,
+            columns=self._stored(node.name, columns),
+            suspected=suspected,
+            texts={"build.sql": text},
+        )
+
+    def _relations(self, rendered: Rendered) -> dict[str, Relation]:
+        found = {}
+        for place, (package, name, version) in enumerate(rendered.refs):
+            if package not in (None, self.project.name):
+                raise UntranslatableSqlError(f"reads '{name}' of the package {package}")
+            if version is not None:
+                raise UntranslatableSqlError(f"reads a version of '{name}', which a product's folder cannot hold")
+            product = self.products.get(self._names.get(name, ""))
+            if product is None:
+                raise UntranslatableSqlError(f"reads '{name}', which is left out")
+            alias = str(self._rendered[name].config.get("alias") or "") if name in self._rendered else ""
+            found[f"mesh_ref_{place}"] = Relation(
+                product=product.name, identifier=alias or name, columns=product.columns
+            )
+        for place, key in enumerate(rendered.sources):
+            product_name = self._source(key)
+            if product_name is None:
+                raise UntranslatableSqlError(f"reads the source '{'.'.join(key)}', which is left out")
+            found[f"mesh_source_{place}"] = Relation(
+                product=product_name, identifier=key[1], columns=self._columns_of(product_name)
+            )
+        return found
+
+    def _columns_of(self, product: str) -> Mapping[str, str]:
+        if (planned := self.products.get(product)) is not None:
+            return planned.columns
+        return {c.name: c.spark_type for c in self.workspace.product(product).contract.columns}
+
+    def _personal_of(self, product: str) -> Iterable[str]:
+        if (planned := self.products.get(product)) is not None:
+            return planned.personal
+        return self.workspace.product(product).contract.personal_columns
+
+    def _suspected(self, columns: Iterable[str], reads: Iterable[str]) -> dict[str, str]:
+        """Columns that may tell of people: by their name, or because a column of this name in an input does."""
+        inherited = {name.lower() for product in reads for name in self._personal_of(product)}
+        found = {}
+        for name in columns:
+            suspicion = suspect_name(name)
+            if suspicion is not None or name.lower() in inherited:
+                found[name] = suspicion.classification if suspicion else "personal?"
+        return found
+
+    def _stored(self, node: str, columns: Mapping[str, str]) -> dict[str, str]:
+        """Columns in types that a table can store."""
+        found = {}
+        for name, kind in columns.items():
+            if kind == "void":
+                self.notes.append(f"{node}: '{name}' is always null, and stored as string")
+            stored = {"void": "string", "timestamp_ntz": "timestamp"}.get(kind, kind)
+            try:
+                found[name] = spark_type(stored)
+            except ValueError as error:
+                raise UntranslatableSqlError(f"makes the column '{name[:40]}', which {error}") from error
+        return found
+
+    def _note_config(self, name: str, config: Mapping[str, Any]) -> None:
+        for word in ("pre_hook", "pre-hook", "post_hook", "post-hook"):
+            if config.get(word):
+                self.leave("hook", f"{word} of {name}", "runs statements of its own, which publishing does not")
+        if config.get("grants"):
+            self.leave("grants", f"grants of {name}", "grants are given in the mesh, not taken from dbt")
+        for word in ("partition_by", "cluster_by"):
+            if config.get(word):
+                self.leave("config", f"{word} of {name}", "says how the warehouse stores rows")
+
+    def _add(
+        self,
+        node: Node,
+        *,
+        kind: Any,
+        reads: tuple[str, ...],
+        columns: Mapping[str, str],
+        suspected: Mapping[str, str],
+        texts: Mapping[str, str],
+        landing: tuple[Path, str] | None = None,
+    ) -> None:
+        product = self._names[node.name]
+        entry = node.properties.data if node.properties else {}
+        mode, key = ("overwrite", ()) if kind == "seed" else self._write_mode(node, columns)
+        self._add_product(product, node.name, node.path, entry, kind=kind, reads=reads, columns=columns,
+                          suspected=suspected, texts=texts, landing=landing, mode=mode, key=key,
+                          tags=_tags(node.config))  # fmt: skip
+
+    def _add_product(
+        self,
+        product: str,
+        told: str,
+        path: str,
+        entry: Mapping[str, Any],
+        *,
+        kind: Any,
+        reads: tuple[str, ...] = (),
+        columns: Mapping[str, str],
+        suspected: Mapping[str, str],
+        texts: Mapping[str, str],
+        landing: tuple[Path, str] | None = None,
+        mode: str = "overwrite",
+        key: Sequence[str] = (),
+        tags: Sequence[str] = (),
+    ) -> None:
+        rules = self._rules(told, entry, columns)
+        described = _described(entry, self.project.docs)
+        properties = properties_of(columns, described, rules, key=key, suspected=suspected)
+        contract = contract_text(
+            product, path, properties, description=self._text(entry.get("description")), tags=tags,
+            quality=rules.quality, write_mode=mode,
+        )  # fmt: skip
+        self.products[product] = PlannedProduct(
+            name=product,
+            kind=kind,
+            path=path,
+            reads=reads,
+            columns=columns,
+            personal=frozenset(
+                one["name"]
+                for one in properties
+                if str(one.get("classification", "")).startswith(("personal", "special"))
+            ),
+            write_mode=mode,
+            tests=rules.count,
+            texts={"contract.yaml": contract, **texts},
+            landing=landing,
+        )
+
+    def _rules(self, told: str, entry: Mapping[str, Any], columns: Mapping[str, str]) -> TestRules:
+        types = {name.lower(): kind for name, kind in columns.items()}
+        rules = read_tests(entry, types, resolve=self._product_of)
+        for test, reason in rules.left_out:
+            self.leave("test", f"{told}: {test}", reason)
+        return rules
+
+    def _product_of(self, text: object) -> str | None:
+        """The product that `ref(…)` or `source(…)` names. A test may name a model that is planned later."""
+        reference = reference_of(text)
+        if reference is None:
+            return None
+        kind, first, second = reference
+        if kind == "source":
+            return self._source((first, str(second)))
+        return self._names.get(second or first)
+
+    def _text(self, text: object) -> str | None:
+        return _with_docs(text, self.project.docs)
+
+    def _write_mode(self, node: Node, columns: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+        """The mode and the primary key of a model's materialisation."""
+        kind = str(node.config.get("materialized", "view"))
+        if kind == "ephemeral":
+            self.notes.append(f"{node.name} is ephemeral in dbt, and a table here")
+        if kind in _OVERWRITTEN:
+            return "overwrite", ()
+        if kind != "incremental":
+            raise UntranslatableSqlError(f"is materialised as '{kind[:40]}', which is not known here")
+        unique = node.config.get("unique_key")
+        names = [unique] if isinstance(unique, str) else list(unique or [])
+        key = tuple(str(name).lower() for name in names)
+        if not set(key) <= {name.lower() for name in columns}:
+            raise UntranslatableSqlError("has a unique_key that is no column of it")
+        if key and "upsert" in get_args(WriteMode):
+            return "upsert", key
+        self.notes.append(f"{node.name} is incremental in dbt, and made whole at every publish, as by --full-refresh")
+        return "overwrite", key
+
+    # Sources ---------------------------------------------------------------------------------------------------
+
+    def _source(self, key: tuple[str, str]) -> str | None:
+        """The product that holds a source's table: one of the workspace, or a new one over a landing folder."""
+        if key not in self._sources:
+            self._sources[key] = self._find_source(key)
+        return self._sources[key]
+
+    def _find_source(self, key: tuple[str, str]) -> str | None:
+        told = ".".join(key)
+        if (product := self.given_sources.get(told)) is not None:
+            return self.workspace.product(product).name
+        if told.lower() in self.workspace.products:
+            self.notes.append(f"the source {told} is the product {told.lower()} of this workspace")
+            return told.lower()
+        entry = self.project.sources.get(key)
+        if entry is None:
+            self.leave("source", told, "is not declared in the project")
+            return None
+        try:
+            return self._plan_source(key, entry)
+        except UntranslatableSqlError as error:
+            self.leave("source", told, str(error))
+            return None
+
+    def _plan_source(self, key: tuple[str, str], entry: Properties) -> str:
+        told = ".".join(key)
+        name = re.sub(r"[^a-z0-9]+", "_", f"{key[0]}_{key[1]}".lower()).strip("_")
+        if f"{self.domain}.{name}" in {*self._names.values(), *self.products} or not is_name(name):
+            raise UntranslatableSqlError(f"would be the product {self.domain}.{name}, which is taken")
+        columns: dict[str, str] = {}
+        for column in entry.data.get("columns") or []:
+            found = spark_type_from(str(column.get("data_type") or ""), dialect=self.dialect)
+            if not column.get("data_type") or found is None:
+                columns = {}
+                break
+            columns[str(column["name"])] = spark_type(found)
+        if not columns:
+            raise UntranslatableSqlError(
+                "is no product of this workspace, and its columns have no data_type. Say which product it is:"
+                f" --source {told}=domain.product"
+            )
+        product, landing = f"{self.domain}.{name}", f"landing/{self.domain}/{name}"
+        path = entry.document.path.relative_to(self.project.root).as_posix()
+        self._add_product(
+            product, told, path, entry.data, kind="source", columns=columns, suspected=self._suspected(columns, ()),
+            texts={"source.yaml": f"# from dbt: the source {told}\npath: {landing}/*.parquet\nformat: parquet\n",
+                   "build.sql": f"-- from dbt: the source {told}\nselect {', '.join(columns)} from source\n"},
+        )  # fmt: skip
+        self.notes.append(
+            f"the source {told} is {product}: put its rows as Parquet into {landing}/, or adopt its table"
+        )
+        return product
+
+    # Exposures -------------------------------------------------------------------------------------------------
+
+    def _plan_exposure(self, exposure: Properties) -> None:
+        data = exposure.data
+        name = re.sub(r"[^a-z0-9]+", "_", str(data["name"]).lower()).strip("_")
+        if not is_name(name) or f"{self.domain}.{name}" in self.products:
+            return self.leave(
+                "exposure", str(data["name"]), "has a name that no dashboard can have beside the products"
+            )
+        reads, missing = [], []
+        for text in data.get("depends_on") or []:
+            product = self._product_of(text)
+            known = product is not None and (product in self.products or product in self.workspace.products)
+            reads.append(product) if known else missing.append(str(text))
+        if not reads:
+            return self.leave("exposure", str(data["name"]), "reads nothing that is imported")
+        if missing:
+            self.notes.append(f"the exposure {data['name']} also reads {listed(missing)}, which is left out")
+        owner = data.get("owner") if isinstance(data.get("owner"), dict) else {}
+        kind = str(data.get("type") or "dashboard")
+        entry = {
+            "name": name,
+            "title": str(data.get("label") or ""),
+            "type": kind if kind in _EXPOSURES else "application",
+            "url": str(data.get("url") or ""),
+            "owner": str((owner or {}).get("name") or (owner or {}).get("email") or ""),
+            "description": self._text(data.get("description")) or "",
+            "reads": list(dict.fromkeys(reads)),
+        }
+        self.dashboards.append(
+            PlannedDashboard(name=f"{self.domain}.{name}", reads=tuple(dict.fromkeys(map(str, reads))),
+                             text=dashboard_text(entry))
+        )  # fmt: skip
+        return None
+
+
+def _phrase(error: Exception) -> str:
+    """An error's message without its address, as the end of a sentence that begins with the model's name."""
+    text = str(error)
+    if isinstance(error, DocumentError):
+        place = f"{error.path}:{error.line}: " if error.line else f"{error.path}: "
+        text = text.removeprefix(place)
+    return text.rstrip(".")
+
+
+def _tags(config: Mapping[str, Any]) -> list[str]:
+    tags = config.get("tags") or []
+    return [str(tag) for tag in (tags if isinstance(tags, list) else [tags])]
+
+
+def _with_docs(text: object, docs: Mapping[str, str]) -> str | None:
+    found = _DOC.sub(lambda match: docs.get(match[1], ""), str(text or "")).strip()
+    return found or None
+
+
+def _described(entry: Mapping[str, Any], docs: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    columns = entry.get("columns")
+    found: dict[str, Mapping[str, Any]] = {}
+    for column in columns if isinstance(columns, list) else []:
+        if isinstance(column, dict) and "name" in column:
+            found[str(column["name"]).lower()] = {**column, "description": _with_docs(column.get("description"), docs)}
+    return found
