@@ -197,7 +197,7 @@ HARD = {
         version: "1.0"
         profile: shop
         models: {hard: {+materialized: table}}
-        seeds: {hard: {raw_payments: {+column_types: {amount: decimal(10,2)}}}}
+        seeds: {hard: {raw_payments: {+column_types: {amount: double}}}}
         """,
     "profiles.yml": PROFILE,
     "macros/lists.sql": """\

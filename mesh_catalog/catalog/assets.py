@@ -78,7 +78,7 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     changes = _Changes()
     if stale or gone:
         with catalog.write() as connection:
-            for kind, name in sorted(stale):
+            for kind, name in sorted(stale, key=_by_kind):
                 changes.note(name, (kind, name) in known)
                 if kind == "domain":
                     _write_domain(connection, workspace.domains[name], wanted[kind, name])
@@ -88,10 +88,15 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
                     _write_model(connection, workspace.models[name], wanted[kind, name])
                 else:
                     _write_dashboard(connection, workspace.dashboards[name], wanted[kind, name])
-            for kind, name in sorted(gone):
+            for kind, name in sorted(gone, key=_by_kind):
                 _retire(connection, kind, name)
                 changes.retired.append(name)
     return SyncResult(added=tuple(changes.added), changed=tuple(changes.changed), retired=tuple(changes.retired))
+
+
+def _by_kind(key: tuple[str, str]) -> tuple[int, str]:
+    """Domains first, since the others refer to them."""
+    return ("domain", "product", "model", "dashboard").index(key[0]), key[1]
 
 
 def register_product(catalog: Catalog, contract: Contract, *, domain: str, owner: str | None) -> None:

@@ -32,8 +32,6 @@ class PlannedProduct:
     reads: tuple[str, ...]
     columns: Mapping[str, str]
     """Spark type of each column, in order."""
-    personal: frozenset[str]
-    """Columns that count as personal."""
     write_mode: str
     tests: int
     """Tests that became rules of the contract."""

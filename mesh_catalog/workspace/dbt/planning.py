@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -13,19 +13,16 @@ from mesh_catalog.contracts.contract import WriteMode
 from mesh_catalog.contracts.types import spark_type
 from mesh_catalog.errors import DocumentError, InputError, MeshError, listed, nearest
 from mesh_catalog.specs import is_name, split_name
+from mesh_catalog.workspace.dbt.drafts import Draft
+from mesh_catalog.workspace.dbt.exposures import plan_exposure
 from mesh_catalog.workspace.dbt.plan import DbtPlan, LeftOut, PlannedDashboard, PlannedProduct
 from mesh_catalog.workspace.dbt.project import DbtProject, Node, Properties, read_project
 from mesh_catalog.workspace.dbt.rendering import Rendered, Template, render
-from mesh_catalog.workspace.dbt.rules import TestRules, read_tests, reference_of
+from mesh_catalog.workspace.dbt.rules import read_tests, reference_of
 from mesh_catalog.workspace.dbt.seeds import plan_seed
-from mesh_catalog.workspace.dbt.sql import (
-    Relation,
-    UntranslatableSqlError,
-    dialect_of,
-    spark_type_from,
-    translate,
-)
-from mesh_catalog.workspace.dbt.texts import build_text, contract_text, dashboard_text, properties_of
+from mesh_catalog.workspace.dbt.sources import draft_source
+from mesh_catalog.workspace.dbt.sql import Relation, UntranslatableSqlError, dialect_of, translate
+from mesh_catalog.workspace.dbt.texts import build_text
 from mesh_catalog.workspace.import_texts import domain_text
 from mesh_catalog.workspace.loading import Workspace, load_workspace
 from mesh_catalog.workspace.paths import require_inside
@@ -37,8 +34,6 @@ Analyse = Callable[[str, Mapping[str, Mapping[str, str]]], Mapping[str, str]]
 """Columns and Spark types of a query, given those of its inputs; an InputError where Spark does not take it."""
 
 _OVERWRITTEN: Final = ("table", "view", "ephemeral", "materialized_view")
-_DOC: Final = re.compile(r"\{\{\s*doc\(\s*['\"](?:\w+['\"]\s*,\s*['\"])?(\w+)['\"]\s*\)\s*\}\}")
-_EXPOSURES: Final = ("dashboard", "notebook", "analysis", "ml", "application")
 
 
 def plan_dbt_import(
@@ -75,6 +70,7 @@ def plan_dbt_import(
     chosen, said = _dialect(project, dialect)
     planner = _Planner(project, workspace, name, chosen, analyse, dict(sources or {}))
     planner.plan()
+    products = tuple(planner.finished())
     domain_file = root / "domains" / name / "domain.yaml"
     files = {} if domain_file.exists() else {"domain.yaml": domain_text(name, owner)}
     if planner.dashboards:
@@ -86,7 +82,7 @@ def plan_dbt_import(
         domain=name,
         dialect=chosen,
         dialect_from=said,
-        products=tuple(planner.products.values()),
+        products=products,
         dashboards=tuple(planner.dashboards),
         left_out=tuple(planner.left_out),
         notes=tuple(dict.fromkeys(planner.notes)),
@@ -113,8 +109,8 @@ class _Planner:
     dialect: str | None
     analyse: Analyse
     given_sources: dict[str, str]
-    products: dict[str, PlannedProduct] = field(default_factory=dict)
-    """By product."""
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    """By product, inputs first."""
     dashboards: list[PlannedDashboard] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -131,7 +127,7 @@ class _Planner:
         self._render()
         for name in self._in_order():
             self._plan_node(self.project.nodes[name])
-        for name in (*self.products, *([f"{self.domain}.dashboards"] if self.project.exposures else [])):
+        for name in (*self.drafts, *([f"{self.domain}.dashboards"] if self.project.exposures else [])):
             self._require_free(name)
         for exposure in self.project.exposures:
             self._plan_exposure(exposure)
@@ -239,10 +235,9 @@ class _Planner:
         if (self.workspace.root / seed.landing).exists():
             raise InputError(f"{seed.landing}: another file of this name has landed there. Take it away.")
         self.notes += [f"{node.name}: {note}" for note in seed.notes]
-        self._add(
+        self._keep(
             node,
             kind="seed",
-            reads=(),
             columns=seed.columns,
             suspected=seed.suspected,
             texts={"source.yaml": seed.source_text, "build.sql": build_text(node.path, seed.build_text)},
@@ -265,14 +260,25 @@ class _Planner:
         columns = dict(self.analyse(translated.text, {name: inputs[name] for name in reads if name in inputs}))
         self.notes += [f"{node.name}: {note}" for note in translated.notes]
         self._note_config(node.name, config)
-        suspected = self._suspected(columns, reads)
-        self._add(
-            replace(node, config=config),
+        stored = self._stored(node.name, columns)
+        mode, key = self._write_mode(node.name, config, stored)
+        self._keep(
+            node,
             kind="model",
             reads=reads,
-            columns=self._stored(node.name, columns),
-            suspected=suspected,
+            columns=stored,
+            suspected=self._suspected(stored, reads),
             texts={"build.sql": text},
+            write_mode=mode,
+            key=key,
+            tags=_tags(config),
+        )
+
+    def _keep(self, node: Node, **known: Any) -> None:
+        product = self._names[node.name]
+        entry = node.properties.data if node.properties else {}
+        self.drafts[product] = Draft(
+            product=product, told=node.name, path=node.path, entry=entry, docs=self.project.docs, **known
         )
 
     def _relations(self, rendered: Rendered) -> dict[str, Relation]:
@@ -282,12 +288,12 @@ class _Planner:
                 raise UntranslatableSqlError(f"reads '{name}' of the package {package}")
             if version is not None:
                 raise UntranslatableSqlError(f"reads a version of '{name}', which a product's folder cannot hold")
-            product = self.products.get(self._names.get(name, ""))
+            product = self.drafts.get(self._names.get(name, ""))
             if product is None:
                 raise UntranslatableSqlError(f"reads '{name}', which is left out")
             alias = str(self._rendered[name].config.get("alias") or "") if name in self._rendered else ""
             found[f"mesh_ref_{place}"] = Relation(
-                product=product.name, identifier=alias or name, columns=product.columns
+                product=product.product, identifier=alias or name, columns=product.columns
             )
         for place, key in enumerate(rendered.sources):
             product_name = self._source(key)
@@ -299,12 +305,12 @@ class _Planner:
         return found
 
     def _columns_of(self, product: str) -> Mapping[str, str]:
-        if (planned := self.products.get(product)) is not None:
+        if (planned := self.drafts.get(product)) is not None:
             return planned.columns
         return {c.name: c.spark_type for c in self.workspace.product(product).contract.columns}
 
     def _personal_of(self, product: str) -> Iterable[str]:
-        if (planned := self.products.get(product)) is not None:
+        if (planned := self.drafts.get(product)) is not None:
             return planned.personal
         return self.workspace.product(product).contract.personal_columns
 
@@ -341,72 +347,6 @@ class _Planner:
             if config.get(word):
                 self.leave("config", f"{word} of {name}", "says how the warehouse stores rows")
 
-    def _add(
-        self,
-        node: Node,
-        *,
-        kind: Any,
-        reads: tuple[str, ...],
-        columns: Mapping[str, str],
-        suspected: Mapping[str, str],
-        texts: Mapping[str, str],
-        landing: tuple[Path, str] | None = None,
-    ) -> None:
-        product = self._names[node.name]
-        entry = node.properties.data if node.properties else {}
-        mode, key = ("overwrite", ()) if kind == "seed" else self._write_mode(node, columns)
-        self._add_product(product, node.name, node.path, entry, kind=kind, reads=reads, columns=columns,
-                          suspected=suspected, texts=texts, landing=landing, mode=mode, key=key,
-                          tags=_tags(node.config))  # fmt: skip
-
-    def _add_product(
-        self,
-        product: str,
-        told: str,
-        path: str,
-        entry: Mapping[str, Any],
-        *,
-        kind: Any,
-        reads: tuple[str, ...] = (),
-        columns: Mapping[str, str],
-        suspected: Mapping[str, str],
-        texts: Mapping[str, str],
-        landing: tuple[Path, str] | None = None,
-        mode: str = "overwrite",
-        key: Sequence[str] = (),
-        tags: Sequence[str] = (),
-    ) -> None:
-        rules = self._rules(told, entry, columns)
-        described = _described(entry, self.project.docs)
-        properties = properties_of(columns, described, rules, key=key, suspected=suspected)
-        contract = contract_text(
-            product, path, properties, description=self._text(entry.get("description")), tags=tags,
-            quality=rules.quality, write_mode=mode,
-        )  # fmt: skip
-        self.products[product] = PlannedProduct(
-            name=product,
-            kind=kind,
-            path=path,
-            reads=reads,
-            columns=columns,
-            personal=frozenset(
-                one["name"]
-                for one in properties
-                if str(one.get("classification", "")).startswith(("personal", "special"))
-            ),
-            write_mode=mode,
-            tests=rules.count,
-            texts={"contract.yaml": contract, **texts},
-            landing=landing,
-        )
-
-    def _rules(self, told: str, entry: Mapping[str, Any], columns: Mapping[str, str]) -> TestRules:
-        types = {name.lower(): kind for name, kind in columns.items()}
-        rules = read_tests(entry, types, resolve=self._product_of)
-        for test, reason in rules.left_out:
-            self.leave("test", f"{told}: {test}", reason)
-        return rules
-
     def _product_of(self, text: object) -> str | None:
         """The product that `ref(…)` or `source(…)` names. A test may name a model that is planned later."""
         reference = reference_of(text)
@@ -417,26 +357,25 @@ class _Planner:
             return self._source((first, str(second)))
         return self._names.get(second or first)
 
-    def _text(self, text: object) -> str | None:
-        return _with_docs(text, self.project.docs)
-
-    def _write_mode(self, node: Node, columns: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    def _write_mode(
+        self, name: str, config: Mapping[str, Any], columns: Mapping[str, str]
+    ) -> tuple[str, tuple[str, ...]]:
         """The mode and the primary key of a model's materialisation."""
-        kind = str(node.config.get("materialized", "view"))
+        kind = str(config.get("materialized", "view"))
         if kind == "ephemeral":
-            self.notes.append(f"{node.name} is ephemeral in dbt, and a table here")
+            self.notes.append(f"{name} is ephemeral in dbt, and a table here")
         if kind in _OVERWRITTEN:
             return "overwrite", ()
         if kind != "incremental":
             raise UntranslatableSqlError(f"is materialised as '{kind[:40]}', which is not known here")
-        unique = node.config.get("unique_key")
+        unique = config.get("unique_key")
         names = [unique] if isinstance(unique, str) else list(unique or [])
-        key = tuple(str(name).lower() for name in names)
-        if not set(key) <= {name.lower() for name in columns}:
+        key = tuple(str(one).lower() for one in names)
+        if not set(key) <= {one.lower() for one in columns}:
             raise UntranslatableSqlError("has a unique_key that is no column of it")
         if key and "upsert" in get_args(WriteMode):
             return "upsert", key
-        self.notes.append(f"{node.name} is incremental in dbt, and made whole at every publish, as by --full-refresh")
+        self.notes.append(f"{name} is incremental in dbt, and made whole at every publish, as by --full-refresh")
         return "overwrite", key
 
     # Sources ---------------------------------------------------------------------------------------------------
@@ -459,74 +398,81 @@ class _Planner:
             self.leave("source", told, "is not declared in the project")
             return None
         try:
-            return self._plan_source(key, entry)
+            draft = draft_source(
+                key,
+                entry,
+                path=entry.document.path.relative_to(self.project.root).as_posix(),
+                domain=self.domain,
+                taken={*self._names.values(), *self.drafts},
+                dialect=self.dialect,
+                docs=self.project.docs,
+            )
         except UntranslatableSqlError as error:
             self.leave("source", told, str(error))
             return None
+        self.drafts[draft.product] = draft
+        folder = f"landing/{draft.product.replace('.', '/')}/"
+        self.notes.append(f"the source {told} is {draft.product}: put its rows as Parquet into {folder}")
+        return draft.product
 
-    def _plan_source(self, key: tuple[str, str], entry: Properties) -> str:
-        told = ".".join(key)
-        name = re.sub(r"[^a-z0-9]+", "_", f"{key[0]}_{key[1]}".lower()).strip("_")
-        if f"{self.domain}.{name}" in {*self._names.values(), *self.products} or not is_name(name):
-            raise UntranslatableSqlError(f"would be the product {self.domain}.{name}, which is taken")
-        columns: dict[str, str] = {}
-        for column in entry.data.get("columns") or []:
-            found = spark_type_from(str(column.get("data_type") or ""), dialect=self.dialect)
-            if not column.get("data_type") or found is None:
-                columns = {}
-                break
-            columns[str(column["name"])] = spark_type(found)
-        if not columns:
-            raise UntranslatableSqlError(
-                "is no product of this workspace, and its columns have no data_type. Say which product it is:"
-                f" --source {told}=domain.product"
-            )
-        product, landing = f"{self.domain}.{name}", f"landing/{self.domain}/{name}"
-        path = entry.document.path.relative_to(self.project.root).as_posix()
-        self._add_product(
-            product, told, path, entry.data, kind="source", columns=columns, suspected=self._suspected(columns, ()),
-            texts={"source.yaml": f"# from dbt: the source {told}\npath: {landing}/*.parquet\nformat: parquet\n",
-                   "build.sql": f"-- from dbt: the source {told}\nselect {', '.join(columns)} from source\n"},
-        )  # fmt: skip
-        self.notes.append(
-            f"the source {told} is {product}: put its rows as Parquet into {landing}/, or adopt its table"
-        )
-        return product
-
-    # Exposures -------------------------------------------------------------------------------------------------
+    # Exposures and contracts -----------------------------------------------------------------------------------
 
     def _plan_exposure(self, exposure: Properties) -> None:
-        data = exposure.data
-        name = re.sub(r"[^a-z0-9]+", "_", str(data["name"]).lower()).strip("_")
-        if not is_name(name) or f"{self.domain}.{name}" in self.products:
-            return self.leave(
-                "exposure", str(data["name"]), "has a name that no dashboard can have beside the products"
-            )
-        reads, missing = [], []
-        for text in data.get("depends_on") or []:
-            product = self._product_of(text)
-            known = product is not None and (product in self.products or product in self.workspace.products)
-            reads.append(product) if known else missing.append(str(text))
-        if not reads:
-            return self.leave("exposure", str(data["name"]), "reads nothing that is imported")
-        if missing:
-            self.notes.append(f"the exposure {data['name']} also reads {listed(missing)}, which is left out")
-        owner = data.get("owner") if isinstance(data.get("owner"), dict) else {}
-        kind = str(data.get("type") or "dashboard")
-        entry = {
-            "name": name,
-            "title": str(data.get("label") or ""),
-            "type": kind if kind in _EXPOSURES else "application",
-            "url": str(data.get("url") or ""),
-            "owner": str((owner or {}).get("name") or (owner or {}).get("email") or ""),
-            "description": self._text(data.get("description")) or "",
-            "reads": list(dict.fromkeys(reads)),
-        }
-        self.dashboards.append(
-            PlannedDashboard(name=f"{self.domain}.{name}", reads=tuple(dict.fromkeys(map(str, reads))),
-                             text=dashboard_text(entry))
-        )  # fmt: skip
+        try:
+            dashboard, note = plan_exposure(exposure.data, self.domain, resolve=self._imported, docs=self.project.docs)
+            if dashboard.name in self.drafts:
+                raise ValueError("has the name of a product")
+        except ValueError as error:
+            return self.leave("exposure", str(exposure.data["name"]), str(error))
+        self.dashboards.append(dashboard)
+        self.notes += [note] if note else []
         return None
+
+    def _imported(self, text: object) -> str | None:
+        """As `_product_of`, where the product is there."""
+        product = self._product_of(text)
+        return product if product in self.drafts or product in self.workspace.products else None
+
+    def finished(self) -> Iterable[PlannedProduct]:
+        """The products with their contracts; tests that cannot be rules are left out by now."""
+        after = {name: set(draft.reads) for name, draft in self.drafts.items()}
+        for draft in self.drafts.values():
+            types = {name.lower(): kind for name, kind in draft.columns.items()}
+            rules = read_tests(
+                draft.entry, types, resolve=lambda text, own=draft.product: self._referred(own, text, after)
+            )
+            for test, reason in rules.left_out:
+                self.leave("test", f"{draft.told}: {test}", reason)
+            yield draft.finished(rules)
+
+    def _referred(self, product: str, text: object, after: dict[str, set[str]]) -> str:
+        """The product that a relationship of `product` leads to, which from now on is published before it.
+
+        Args:
+            after: Product → products that are published before it.
+
+        Raises:
+            ValueError: It is not imported, or it is itself made from `product`.
+        """
+        target = self._imported(text)
+        if target is None:
+            raise ValueError("refers to a table that is not imported")
+        if target != product and _is_after(target, product, after):
+            raise ValueError(f"refers to {target}, which is made from it: there is nothing yet to compare with")
+        after[product].add(target)
+        return target
+
+
+def _is_after(product: str, other: str, after: Mapping[str, set[str]]) -> bool:
+    """Whether `product` can be published only after `other`."""
+    seen, waiting = {product}, [product]
+    while waiting:
+        following = after.get(waiting.pop(), set()) - seen
+        if other in following:
+            return True
+        seen |= following
+        waiting += following
+    return False
 
 
 def _phrase(error: Exception) -> str:
@@ -541,17 +487,3 @@ def _phrase(error: Exception) -> str:
 def _tags(config: Mapping[str, Any]) -> list[str]:
     tags = config.get("tags") or []
     return [str(tag) for tag in (tags if isinstance(tags, list) else [tags])]
-
-
-def _with_docs(text: object, docs: Mapping[str, str]) -> str | None:
-    found = _DOC.sub(lambda match: docs.get(match[1], ""), str(text or "")).strip()
-    return found or None
-
-
-def _described(entry: Mapping[str, Any], docs: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    columns = entry.get("columns")
-    found: dict[str, Mapping[str, Any]] = {}
-    for column in columns if isinstance(columns, list) else []:
-        if isinstance(column, dict) and "name" in column:
-            found[str(column["name"]).lower()] = {**column, "description": _with_docs(column.get("description"), docs)}
-    return found

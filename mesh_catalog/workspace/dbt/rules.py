@@ -60,15 +60,14 @@ def reference_of(text: object) -> tuple[str, str, str | None] | None:
     return (match[1], match[2], match[3]) if match else None
 
 
-def read_tests(
-    entry: Mapping[str, Any], types: Mapping[str, str], *, resolve: Callable[[object], str | None]
-) -> TestRules:
+def read_tests(entry: Mapping[str, Any], types: Mapping[str, str], *, resolve: Callable[[object], str]) -> TestRules:
     """Translate the tests of one model.
 
     Args:
         entry: What its properties file says.
         types: Spark type of each column, by its name in lower case.
-        resolve: The product that a `ref(…)` or `source(…)` names; None where it is not imported.
+        resolve: The product that a `ref(…)` or `source(…)` of a relationship names; a ValueError with the reason where
+            no rule can look at it.
     """
     rules = TestRules()
     for test in _tests(entry):
@@ -125,9 +124,7 @@ def _constraints(entry: Mapping[str, Any], column: str | None) -> Iterator[Test]
             yield Test(kind=f"constraint {one.get('type')}", column=column or only, arguments=arguments, config={})
 
 
-def _translate(
-    test: Test, types: Mapping[str, str], rules: TestRules, resolve: Callable[[object], str | None]
-) -> str | None:
+def _translate(test: Test, types: Mapping[str, str], rules: TestRules, resolve: Callable[[object], str]) -> str | None:
     """Put a test into `rules`; the reason where that is not possible."""
     if test.config.get("enabled") is False:
         return "is disabled"
@@ -200,13 +197,16 @@ def _typed(value: Any, kind: str) -> Any:
     return value
 
 
-def _related(test: Test, _types: Any, rules: TestRules, resolve: Callable[[object], str | None]) -> str | None:
-    product, named = resolve(test.arguments.get("to")), test.arguments.get("field")
+def _related(test: Test, _types: Any, rules: TestRules, resolve: Callable[[object], str]) -> str | None:
+    named = test.arguments.get("field")
     if test.column is None or not isinstance(named, str):
         return "names no field"
-    if product is None:
-        return "refers to a table that is not imported"
-    rules.add(test.column, "relationships", [{"type": "foreignKey", "to": f"{product}.{named}"}])
+    try:
+        product = resolve(test.arguments.get("to"))
+    except ValueError as error:
+        return str(error)
+    severity = {"customProperties": [{"property": "severity", "value": "warning"}]} if _warns(test) else {}
+    rules.add(test.column, "relationships", [{"type": "foreignKey", "to": f"{product}.{named}", **severity}])
     return None
 
 

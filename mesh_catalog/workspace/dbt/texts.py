@@ -10,7 +10,7 @@ from mesh_catalog.contracts.types import column_type
 from mesh_catalog.workspace.dbt.rules import TestRules
 from mesh_catalog.workspace.import_texts import flow
 
-__all__ = ["build_text", "contract_text", "dashboard_text", "properties_of"]
+__all__ = ["build_text", "contract_text", "dashboard_text", "declared_personal", "properties_of"]
 
 _PERSONAL_WORDS = ("pii", "contains_pii", "is_pii", "personal")
 
@@ -44,7 +44,7 @@ def properties_of(
         elif words.get("primaryKey"):
             words["primaryKeyPosition"] = 1
         one |= words
-        if declared := _declared_personal(said):
+        if declared := declared_personal(said):
             one["classification"] = declared
         elif name in suspected:
             one["classification"] = suspected[name]
@@ -53,7 +53,7 @@ def properties_of(
     return found
 
 
-def _declared_personal(said: Mapping[str, Any]) -> str | None:
+def declared_personal(said: Mapping[str, Any]) -> str | None:
     """What a column's meta or tags say of it; `pii: true` is a decision."""
     config = said.get("config") if isinstance(said.get("config"), dict) else {}
     meta = {**(said.get("meta") or {}), **((config or {}).get("meta") or {})}
