@@ -67,6 +67,8 @@ def plan_dbt_import(
     if not is_name(name) or "__" in name:
         raise InputError(f"'{name[:40]}' cannot name a domain. Give one: --domain NAME, of lower-case letters and _.")
     workspace = load_workspace(root)
+    for product in (sources or {}).values():
+        workspace.product(product)
     chosen, said = _dialect(project, dialect)
     planner = _Planner(project, workspace, name, chosen, analyse, dict(sources or {}))
     planner.plan()

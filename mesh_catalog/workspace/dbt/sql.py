@@ -182,7 +182,7 @@ def _whole_divisions(tree: exp.Query, relations: Mapping[str, Relation], dialect
         if None in whole:
             unknown.append(division.sql(dialect)[:60])
             continue
-        division.replace(exp.IntDiv(this=exp.paren(division.left), expression=exp.paren(division.right)))
+        division.replace(exp.IntDiv(this=division.left, expression=division.right))
     return tuple(f"it is not known whether {text} divides whole numbers: Spark keeps the fraction" for text in unknown)
 
 
