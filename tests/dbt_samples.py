@@ -192,14 +192,6 @@ def build_with_dbt(folder: Path) -> dict[str, pa.Table]:
 
 
 HARD = {
-    "dbt_project.yml": """\
-        name: hard
-        version: "1.0"
-        profile: shop
-        models: {hard: {+materialized: table}}
-        seeds: {hard: {raw_payments: {+column_types: {amount: double}}}}
-        """,
-    "profiles.yml": PROFILE,
     "macros/lists.sql": """\
         {% macro columns() %}{{ return(['card', 'coupon']) }}{% endmacro %}
         {% macro default__quoted(text) %}'{{ text }}'{% endmacro %}
@@ -250,4 +242,4 @@ HARD = {
     "models/after_query.sql": "select one from {{ ref('by_query') }}",
     "models/duck_only.sql": "select id, current_setting('TimeZone') as zone from {{ ref('raw_orders') }}",
 }
-"""Jinja and SQL that is not plain: what dbt itself builds and Spark may not."""
+"""More models for the same shop, of Jinja and SQL that is not plain: dbt builds them all, Spark may not."""
