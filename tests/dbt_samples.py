@@ -230,6 +230,12 @@ HARD = {
           {% endfor %}
         from {{ ref('raw_payments') }} group by all
         """,
+    "snapshots/kept.sql": """\
+        {% snapshot kept %}
+        {{ config(strategy='check', unique_key='id', check_cols='all') }}
+        select id, status from {{ ref('raw_orders') }}
+        {% endsnapshot %}
+        """,
     "models/by_python.py": """\
         def model(dbt, session):
             dbt.config(materialized="table")

@@ -38,6 +38,7 @@ class Draft:
     reads: tuple[str, ...] = ()
     write_mode: str = "overwrite"
     key: Sequence[str] = ()
+    event_time: str | None = None
     tags: Sequence[str] = ()
     landing: tuple[Path, str] | None = None
     docs: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Draft:
             tags=self.tags,
             quality=rules.quality,
             write_mode=self.write_mode,
+            event_time=self.event_time,
         )
         return PlannedProduct(
             name=self.product,

@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any
 
 from mesh_catalog.contracts.classification import suspect_name
-from mesh_catalog.contracts.contract import WriteMode
 from mesh_catalog.contracts.types import spark_type
 from mesh_catalog.errors import DocumentError, InputError, MeshError, listed, nearest
 from mesh_catalog.specs import is_name, split_name
 from mesh_catalog.workspace.dbt.drafts import Draft
 from mesh_catalog.workspace.dbt.exposures import plan_exposure
+from mesh_catalog.workspace.dbt.materialised import materialised_as, snapshot_as
 from mesh_catalog.workspace.dbt.plan import DbtPlan, LeftOut, PlannedDashboard, PlannedProduct
 from mesh_catalog.workspace.dbt.project import DbtProject, Node, Properties, read_project
 from mesh_catalog.workspace.dbt.rendering import Rendered, Template, render
@@ -32,8 +32,6 @@ __all__ = ["Analyse", "plan_dbt_import"]
 
 Analyse = Callable[[str, Mapping[str, Mapping[str, str]]], Mapping[str, str]]
 """Columns and Spark types of a query, given those of its inputs; an InputError where Spark does not take it."""
-
-_OVERWRITTEN: Final = ("table", "view", "ephemeral", "materialized_view")
 
 
 def plan_dbt_import(
@@ -173,7 +171,7 @@ class _Planner:
         templates = [
             Template(name=node.name, text=node.text, config=node.config)
             for node in self.project.nodes.values()
-            if node.kind == "model"
+            if node.kind in ("model", "snapshot")
         ]
         self._rendered = render(self.project, templates, dialect=self.dialect or "generic")
         used = sorted({word for one in self._rendered.values() for word in one.used})
@@ -214,8 +212,6 @@ class _Planner:
     def _plan_node(self, node: Node) -> None:
         if node.kind == "python":
             return self.leave("model", node.name, "is a Python model: its code is not read. Write a build.py for it")
-        if node.kind == "snapshot":
-            return self.leave("snapshot", node.name, "keeps a history; write a product of its own for it")
         if node.properties and "versions" in node.properties.data:
             return None  # told with the properties
         if node.kind == "seed":
@@ -223,7 +219,7 @@ class _Planner:
         try:
             self._plan_model(node)
         except (UntranslatableSqlError, MeshError) as error:
-            self.leave("model", node.name, _phrase(error))
+            self.leave(node.kind, node.name, _phrase(error))
         return None
 
     def _plan_seed(self, node: Node) -> None:
@@ -263,16 +259,18 @@ class _Planner:
         self.notes += [f"{node.name}: {note}" for note in translated.notes]
         self._note_config(node.name, config)
         stored = self._stored(node.name, columns)
-        mode, key = self._write_mode(node.name, config, stored)
+        written = (snapshot_as if node.kind == "snapshot" else materialised_as)(config, stored)
+        self.notes += [f"{node.name} {note}" for note in written.notes]
         self._keep(
             node,
             kind="model",
             reads=reads,
-            columns=stored,
+            columns=written.columns,
             suspected=self._suspected(stored, reads),
             texts={"build.sql": text},
-            write_mode=mode,
-            key=key,
+            write_mode=written.mode,
+            key=written.key,
+            event_time=written.event_time,
             tags=_tags(config),
         )
 
@@ -358,27 +356,6 @@ class _Planner:
         if kind == "source":
             return self._source((first, str(second)))
         return self._names.get(second or first)
-
-    def _write_mode(
-        self, name: str, config: Mapping[str, Any], columns: Mapping[str, str]
-    ) -> tuple[str, tuple[str, ...]]:
-        """The mode and the primary key of a model's materialisation."""
-        kind = str(config.get("materialized", "view"))
-        if kind == "ephemeral":
-            self.notes.append(f"{name} is ephemeral in dbt, and a table here")
-        if kind in _OVERWRITTEN:
-            return "overwrite", ()
-        if kind != "incremental":
-            raise UntranslatableSqlError(f"is materialised as '{kind[:40]}', which is not known here")
-        unique = config.get("unique_key")
-        names = [unique] if isinstance(unique, str) else list(unique or [])
-        key = tuple(str(one).lower() for one in names)
-        if not set(key) <= {one.lower() for one in columns}:
-            raise UntranslatableSqlError("has a unique_key that is no column of it")
-        if key and "upsert" in get_args(WriteMode):
-            return "upsert", key
-        self.notes.append(f"{name} is incremental in dbt, and made whole at every publish, as by --full-refresh")
-        return "overwrite", key
 
     # Sources ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import DocumentError, InputError
+from mesh_catalog.workspace.dbt.rules import reference_of
 from mesh_catalog.workspace.paths import is_inside
 
 __all__ = ["DbtProject", "Node", "NodeKind", "Properties", "read_project"]
@@ -24,6 +25,10 @@ _FOLDERS: Final[Mapping[str, str]] = {
     "macro-paths": "macros",
     "test-paths": "tests",
 }
+_TREES: Final[Mapping[NodeKind, str]] = {
+    "model": "models", "python": "models", "seed": "seeds", "snapshot": "snapshots"
+}  # fmt: skip
+"""Where dbt_project.yml configures nodes of a kind."""
 _MACRO = re.compile(r"\{%-?\s*macro\s+([A-Za-z_]\w*)\s*\(")
 _DOCS = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs\s*-?%\}", re.DOTALL)
 _SNAPSHOT = re.compile(r"\{%-?\s*snapshot\s+([A-Za-z_]\w*)\s*-?%\}")
@@ -115,7 +120,11 @@ class _Reader:
             ("snapshot-paths", "snapshot", (".sql",)),
         ):
             for path in self._files(key, ends):
-                self._read_node(key, kind, path)
+                self._read_node(kind, path)
+        for (kind, name), entry in self.entries.items():
+            if kind == "snapshot" and reference_of(entry.data.get("relation")):
+                template = f"select * from {{{{ {entry.data['relation']} }}}}"  # noqa: S608 - rendered, not run
+                self._add_node(name, "snapshot", entry.document.path, template, entry)
         self._note_the_rest()
         profile = self._profile()
         return DbtProject(
@@ -194,31 +203,33 @@ class _Reader:
 
     # Nodes -----------------------------------------------------------------------------------------------------
 
-    def _read_node(self, key: str, kind: Any, path: Path) -> None:
+    def _read_node(self, kind: NodeKind, path: Path) -> None:
         text = "" if kind == "seed" else self._text(path)
-        told = self._told(path)
         names = [path.stem]
         if kind == "snapshot" or (kind == "model" and _SNAPSHOT.search(text)):
             kind, names = "snapshot", _SNAPSHOT.findall(text)
         if path.suffix == ".py":
             kind = "python"
         for name in names:
-            entry = self.entries.get(("model" if kind == "python" else kind, name))
-            config = self._config(key, told, entry)
-            if config.get("enabled") is False:
-                self.disabled.add(name)
-                self.untold.append((kind, name, "is disabled in the project"))
-                continue
-            if (before := self.nodes.get(name)) is not None:
-                raise InputError(
-                    f"{told}: '{name}' is the name of {before.path} as well. Two nodes of a dbt project cannot share a"
-                    " name: rename one."
-                )
-            self.nodes[name] = Node(name=name, kind=kind, path=told, text=text, config=config, properties=entry)
+            self._add_node(name, kind, path, text, self.entries.get(("model" if kind == "python" else kind, name)))
+
+    def _add_node(self, name: str, kind: NodeKind, path: Path, text: str, entry: Properties | None) -> None:
+        told = self._told(path)
+        config = self._config(_TREES[kind], told, entry)
+        if config.get("enabled") is False:
+            self.disabled.add(name)
+            self.untold.append((kind, name, "is disabled in the project"))
+            return
+        if (before := self.nodes.get(name)) is not None:
+            raise InputError(
+                f"{told}: '{name}' is the name of {before.path} as well. Two nodes of a dbt project cannot share a"
+                " name: rename one."
+            )
+        self.nodes[name] = Node(name=name, kind=kind, path=told, text=text, config=config, properties=entry)
 
     def _config(self, key: str, told: str, entry: Properties | None) -> dict[str, Any]:
         """dbt_project.yml from the outer folder to the inner one, then the properties file."""
-        tree = self.document.data.get(f"{_FOLDERS[key]}")
+        tree = self.document.data.get(key)
         found: dict[str, Any] = {}
         steps = [self.name, *Path(told).with_suffix("").parts[1:]]
         level: Any = tree

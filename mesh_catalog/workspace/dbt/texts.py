@@ -72,6 +72,7 @@ def contract_text(
     tags: Sequence[str],
     quality: Sequence[Mapping[str, Any]],
     write_mode: str,
+    event_time: str | None,
 ) -> str:
     domain, _, name = product.partition(".")
     lines = [
@@ -92,8 +93,9 @@ def contract_text(
     ]
     if quality:
         lines += ["    quality:", *(f"      - {flow(dict(one))}" for one in quality)]
-    custom = {"property": "writeMode", "value": write_mode}
-    return "\n".join([*lines, "customProperties:", f"  - {flow(custom)}", ""])
+    custom = {"writeMode": write_mode, **({"eventTime": event_time} if event_time else {})}
+    said = [f"  - {flow({'property': name, 'value': value})}" for name, value in custom.items()]
+    return "\n".join([*lines, "customProperties:", *said, ""])
 
 
 def build_text(origin: str, sql: str) -> str:

@@ -125,7 +125,7 @@ def test_what_is_left_out_is_listed_with_what_depends_on_it(workspace_dir: Path,
         "hook on-run-end": "statements of its own",
         "test b: is_even of id": "generic test",
         "test tests/one.sql": "singular test",
-        "snapshot kept": "history",
+        "snapshot kept": "no unique_key",
         "metric revenue": "no counterpart",
         "unit test one": "no counterpart",
         "exposure board": "reads nothing that is imported",
@@ -237,7 +237,39 @@ def test_an_incremental_model_keeps_its_key(workspace_dir: Path, tmp_path: Path)
     }
     plan = _plan(workspace_dir, tmp_path, files, {})
     write_dbt_import(workspace_dir, plan)
-    assert load_workspace(workspace_dir).product("shop.a").contract.primary_key == ("ID", "day")
+    contract = load_workspace(workspace_dir).product("shop.a").contract
+    assert (contract.write_mode, contract.primary_key) == ("upsert", ("ID", "day"))
+
+
+def test_a_snapshot_is_a_history(workspace_dir: Path, tmp_path: Path) -> None:
+    block = (
+        "{% snapshot kept %}{{ config(strategy='timestamp', unique_key='id', updated_at='order_date') }}"
+        "select id, cast(order_date as date) as order_date from {{ ref('raw_orders') }}{% endsnapshot %}"
+    )
+    files = {
+        "snapshots/kept.sql": block,
+        "snapshots/more.yml": (
+            "snapshots: [{name: checked, relation: ref('raw_orders'),"
+            " config: {unique_key: [id], strategy: check, check_cols: [status]}}]\n"
+        ),
+        "models/current.sql": "select id, valid_from from {{ ref('kept') }} where is_current",
+    }
+    project = write_project(tmp_path / "dbt", {**PROJECT, **files}, SEEDS)
+    kinds = {"id": "bigint", "order_date": "date", "user_id": "bigint", "status": "string", "valid_from": "timestamp"}
+
+    def analyse(sql: str, inputs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        names = _columns(sql, inputs)
+        return {name: kinds[name] for name in (names if "*" not in names else next(iter(inputs.values())))}
+
+    plan = plan_dbt_import(workspace_dir, project, analyse=analyse)
+    write_dbt_import(workspace_dir, plan)
+    assert check_workspace(workspace_dir) == []
+    kept = load_workspace(workspace_dir).product("shop.kept").contract
+    assert (kept.write_mode, kept.primary_key, kept.event_time) == ("history", ("id",), "order_date")
+    assert [column.name for column in kept.columns][-3:] == ["valid_from", "valid_to", "is_current"]
+    assert load_workspace(workspace_dir).product("shop.checked").contract.write_mode == "history"
+    assert any("not those of check_cols" in note for note in plan.notes)
+    assert "shop.current" in {product.name for product in plan.products}
 
 
 def test_a_relationship_to_what_is_made_from_it_is_left_out(workspace_dir: Path, tmp_path: Path) -> None:
