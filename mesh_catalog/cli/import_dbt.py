@@ -139,7 +139,7 @@ def _told(plan: DbtPlan, *, dry_run: bool) -> dict[str, Any]:
 def _print(plan: DbtPlan, *, dry_run: bool) -> None:
     from mesh_catalog.cli.output import print_table
 
-    click.echo(f"{plan.project}   dialect {plan.dialect or 'not told'}: {plan.dialect_from}")
+    click.echo(f"{plan.project}   SQL of {plan.dialect or 'no database'}: {plan.dialect_from}")
     print_table(
         [(p.name, p.kind, p.write_mode, len(p.columns), p.tests, ", ".join(p.reads) or "-") for p in plan.products],
         ("product", "from", "mode", "columns", "tests", "reads"),

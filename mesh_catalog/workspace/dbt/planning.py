@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mesh_catalog.contracts.classification import suspect_name
 from mesh_catalog.contracts.types import spark_type
-from mesh_catalog.errors import DocumentError, InputError, MeshError, listed, nearest
+from mesh_catalog.errors import DocumentError, InputError, MeshError, listed
 from mesh_catalog.specs import is_name, split_name
 from mesh_catalog.workspace.dbt.drafts import Draft
 from mesh_catalog.workspace.dbt.exposures import plan_exposure
 from mesh_catalog.workspace.dbt.materialised import materialised_as, snapshot_as
+from mesh_catalog.workspace.dbt.ordering import in_order, product_names
+from mesh_catalog.workspace.dbt.personal import made_from_personal
 from mesh_catalog.workspace.dbt.plan import DbtPlan, LeftOut, PlannedDashboard, PlannedProduct
 from mesh_catalog.workspace.dbt.project import DbtProject, Node, Properties, read_project
 from mesh_catalog.workspace.dbt.rendering import Rendered, Template, render
@@ -94,9 +96,11 @@ def plan_dbt_import(
 def _dialect(project: DbtProject, option: str | None) -> tuple[str | None, str]:
     if option:
         return option, "--dialect"
+    common = "what the dialects have in common. Otherwise say --dialect"
     if project.dialect is None:
-        return None, "there is no profiles.yml beside the project: what the dialects have in common. Or say --dialect"
-    return dialect_of(project.dialect), f"profiles.yml ({project.dialect})"
+        return None, f"no profiles.yml beside the project says it: {common}"
+    found = dialect_of(project.dialect)
+    return found, f"profiles.yml ({project.dialect})" if found else f"'{project.dialect[:40]}' is not known: {common}"
 
 
 @dataclass
@@ -123,9 +127,9 @@ class _Planner:
     def plan(self) -> None:
         for kind, name, reason in self.project.untold:
             self.leave(kind, name, reason)
-        self._name_nodes()
+        self._name()
         self._render()
-        for name in self._in_order():
+        for name in in_order(self.project, self._names, self._rendered):
             self._plan_node(self.project.nodes[name])
         for name in (*self.drafts, *([f"{self.domain}.dashboards"] if self.project.exposures else [])):
             self._require_free(name)
@@ -140,22 +144,14 @@ class _Planner:
 
     # Names and order -------------------------------------------------------------------------------------------
 
-    def _name_nodes(self) -> None:
-        taken: dict[str, str] = {}
-        for node in self.project.nodes.values():
-            name = re.sub(r"_+", "_", node.name.lower()).strip("_")
-            if not is_name(name):
-                self.leave(node.kind, node.name, "has a name that cannot name a product")
+    def _name(self) -> None:
+        for name, product in product_names(self.project, self.domain).items():
+            if product is None:
+                self.leave(self.project.nodes[name].kind, name, "has a name that cannot name a product")
                 continue
-            if name in taken:
-                raise InputError(
-                    f"{node.path}: '{node.name}' and '{taken[name]}' would both be the product {self.domain}.{name}."
-                    " Rename one."
-                )
-            taken[name] = node.name
-            self._names[node.name] = f"{self.domain}.{name}"
-            if name != node.name:
-                self.notes.append(f"{node.name} is called {self.domain}.{name}")
+            self._names[name] = product
+            if product.partition(".")[2] != name:
+                self.notes.append(f"{name} is called {product}")
 
     def _require_free(self, product: str) -> None:
         domain, name = split_name(product)
@@ -182,30 +178,6 @@ class _Planner:
     def _target(self, word: str) -> str:
         key = word.partition(".")[2]
         return (self.dialect or "generic") if key == "type" else self.project.target[key]
-
-    def _in_order(self) -> list[str]:
-        """Nodes after those that they read; every reference is looked up."""
-        from graphlib import CycleError, TopologicalSorter
-
-        graph: dict[str, list[str]] = {}
-        for name in self._names:
-            rendered = self._rendered.get(name)
-            refs = rendered.refs if rendered else ()
-            graph[name] = [ref for package, ref, _ in refs if self._is_node(name, package, ref)]
-        try:
-            order = list(TopologicalSorter(graph).static_order())
-        except CycleError as error:
-            circle = " -> ".join(reversed(error.args[1]))
-            raise InputError(f"models read each other in a circle: {circle}. Break it.") from error
-        return [name for name in order if name in self._names]
-
-    def _is_node(self, name: str, package: str | None, ref: str) -> bool:
-        if ref in self.project.nodes:
-            return True
-        if package not in (None, self.project.name) or ref in self.project.disabled:
-            return False
-        path = self.project.root / self.project.nodes[name].path
-        raise DocumentError(f"refers to '{ref[:80]}', which is no model.{nearest(ref, self.project.nodes)}", path=path)
 
     # Nodes -----------------------------------------------------------------------------------------------------
 
@@ -266,7 +238,7 @@ class _Planner:
             kind="model",
             reads=reads,
             columns=written.columns,
-            suspected=self._suspected(stored, reads),
+            suspected=self._suspected(stored, translated.text, reads),
             texts={"build.sql": text},
             write_mode=written.mode,
             key=written.key,
@@ -309,20 +281,22 @@ class _Planner:
             return planned.columns
         return {c.name: c.spark_type for c in self.workspace.product(product).contract.columns}
 
-    def _personal_of(self, product: str) -> Iterable[str]:
+    def _personal_of(self, product: str) -> Collection[str]:
         if (planned := self.drafts.get(product)) is not None:
             return planned.personal
         return self.workspace.product(product).contract.personal_columns
 
-    def _suspected(self, columns: Iterable[str], reads: Iterable[str]) -> dict[str, str]:
-        """Columns that may tell of people: by their name, or because a column of this name in an input does."""
-        inherited = {name.lower() for product in reads for name in self._personal_of(product)}
-        found = {}
-        for name in columns:
-            suspicion = suspect_name(name)
-            if suspicion is not None or name.lower() in inherited:
-                found[name] = suspicion.classification if suspicion else "personal?"
-        return found
+    def _suspected(self, columns: Mapping[str, str], sql: str, reads: Iterable[str]) -> dict[str, str]:
+        """Classification of columns that may tell of people: by their names, or by what they are made from."""
+        inherited = made_from_personal(
+            sql,
+            columns,
+            inputs={name: self._columns_of(name) for name in reads},
+            personal={name: self._personal_of(name) for name in reads},
+        )
+        suspicions = {name: suspect_name(name) for name in columns}
+        return {name: found.classification if found else "personal?"
+                for name, found in suspicions.items() if found or name in inherited}  # fmt: skip
 
     def _stored(self, node: str, columns: Mapping[str, str]) -> dict[str, str]:
         """Columns in types that a table can store."""

@@ -122,6 +122,8 @@ def _name_products(tree: exp.Query, relations: Mapping[str, Relation]) -> None:
         if relation is None:
             if name.lower() in parts:
                 continue
+            if name == "mesh_this":
+                raise UntranslatableSqlError("reads itself (this), where no batch was before")
             raise UntranslatableSqlError(f"reads '{name[:80]}', which neither ref() nor source() names")
         domain, _, product = relation.product.partition(".")
         if not table.alias and relation.identifier != product:

@@ -10,6 +10,7 @@ import sqlglot
 from mesh_catalog.documents import read_document
 from mesh_catalog.errors import DocumentError, InputError, MeshError, NotFoundError
 from mesh_catalog.workspace import check_workspace, load_workspace, publish_order
+from mesh_catalog.workspace.dbt.personal import made_from_personal
 from mesh_catalog.workspace.dbt.plan import DbtPlan
 from mesh_catalog.workspace.dbt.planning import plan_dbt_import
 from mesh_catalog.workspace.dbt.sql import Relation, UntranslatableSqlError, translate
@@ -88,6 +89,7 @@ def test_what_is_left_out_is_listed_with_what_depends_on_it(workspace_dir: Path,
         "models/files.sql": "select * from read_csv('/etc/passwd')",
         "models/two.sql": "select 1 as x; select 2 as x",
         "models/ddl.sql": "drop table x",
+        "models/itself.sql": "select x from {{ this }}",
         "models/named.sql": "select '{{ ref('b') }}' as name from {{ ref('b') }}",
         "models/odd.sql": "{{ config(materialized='stream') }}select 1 as x",
         "models/pkg.sql": "select * from {{ ref('other', 'x') }}",
@@ -116,6 +118,7 @@ def test_what_is_left_out_is_listed_with_what_depends_on_it(workspace_dir: Path,
         "model files": "read",
         "model two": "not one SELECT",
         "model ddl": "not one SELECT",
+        "model itself": "reads itself",
         "model named": "not as a table to read",
         "model odd": "materialised as 'stream'",
         "model pkg": "of the package other",
@@ -338,3 +341,28 @@ def test_written_files_say_where_they_come_from(workspace_dir: Path, tmp_path: P
 def test_a_broken_properties_file_is_placed(workspace_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"m\.yml:2: is not YAML|m\.yml:\d+: "):
         _plan(workspace_dir, tmp_path, {"models/m.yml": "models:\n  - [name: a\n"})
+
+
+PEOPLE = {"shop.people": {"id": "bigint", "email": "string", "n": "int"}, "shop.orders": {"id": "bigint"}}
+
+
+@pytest.mark.parametrize(
+    ("sql", "personal"),
+    [
+        ("select id, lower(email) as contact, n from shop.people", {"contact"}),
+        (
+            "with w as (select email as who, n from shop.people) select concat(who, n) as text, n + 1 as m from w",
+            {"text"},
+        ),
+        ("select count(email) as a, max(email) as b, count(distinct email) over () as c from shop.people", {"b"}),
+        ("select * from shop.people", {"email"}),
+        ("select ID, (select max(email) from shop.people) as s from shop.orders", {"s"}),
+        ("select id as a from shop.orders union all select email from shop.people", {"a"}),
+        ("select o.id, p.n from shop.orders o left join shop.people p using (id)", set()),
+    ],
+)
+def test_what_is_made_from_people_is_known_under_any_name(sql: str, personal: set[str]) -> None:
+    query = sqlglot.parse_one(sql, read="spark")
+    assert isinstance(query, sqlglot.exp.Query)
+    columns = list(PEOPLE["shop.people"]) if "*" in sql.split()[1] else query.named_selects
+    assert made_from_personal(sql, columns, inputs=PEOPLE, personal={"shop.people": ["email"]}) == personal
