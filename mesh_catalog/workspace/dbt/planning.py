@@ -20,7 +20,7 @@ from mesh_catalog.workspace.dbt.personal import made_from_personal
 from mesh_catalog.workspace.dbt.plan import DbtPlan, LeftOut, PlannedDashboard, PlannedProduct
 from mesh_catalog.workspace.dbt.project import DbtProject, Node, Properties, read_project
 from mesh_catalog.workspace.dbt.rendering import Rendered, Template, render
-from mesh_catalog.workspace.dbt.rules import read_tests, reference_of
+from mesh_catalog.workspace.dbt.rules import declared_tests, read_tests, reference_of
 from mesh_catalog.workspace.dbt.seeds import plan_seed
 from mesh_catalog.workspace.dbt.sources import draft_source
 from mesh_catalog.workspace.dbt.sql import Relation, UntranslatableSqlError, dialect_of, translate
@@ -131,6 +131,8 @@ class _Planner:
         self._render()
         for name in in_order(self.project, self._names, self._rendered):
             self._plan_node(self.project.nodes[name])
+        for key in sorted(self.project.sources.keys() - self._sources.keys()):
+            self.leave("source", ".".join(key), "is read by no model that is imported")
         for name in (*self.drafts, *([f"{self.domain}.dashboards"] if self.project.exposures else [])):
             self._require_free(name)
         for exposure in self.project.exposures:
@@ -317,9 +319,10 @@ class _Planner:
                 self.leave("hook", f"{word} of {name}", "runs statements of its own, which publishing does not")
         if config.get("grants"):
             self.leave("grants", f"grants of {name}", "grants are given in the mesh, not taken from dbt")
-        for word in ("partition_by", "cluster_by"):
+        for word in ("partition_by", "cluster_by", "incremental_predicates", "merge_update_columns",
+                     "merge_exclude_columns"):  # fmt: skip
             if config.get(word):
-                self.leave("config", f"{word} of {name}", "says how the warehouse stores rows")
+                self.leave("config", f"{word} of {name}", "says how the warehouse stores or merges rows")
 
     def _product_of(self, text: object) -> str | None:
         """The product that `ref(…)` or `source(…)` names. A test may name a model that is planned later."""
@@ -341,12 +344,13 @@ class _Planner:
 
     def _find_source(self, key: tuple[str, str]) -> str | None:
         told = ".".join(key)
-        if (product := self.given_sources.get(told)) is not None:
-            return self.workspace.product(product).name
-        if told.lower() in self.workspace.products:
-            self.notes.append(f"the source {told} is the product {told.lower()} of this workspace")
-            return told.lower()
         entry = self.project.sources.get(key)
+        product = self.given_sources.get(told, told.lower())
+        if product in self.workspace.products:
+            self.notes.append(f"the source {told} is the product {product} of this workspace")
+            for test in declared_tests(entry.data) if entry else ():
+                self.leave("test", f"{told}: {test}", f"belongs into the contract of {product}, which is there already")
+            return product
         if entry is None:
             self.leave("source", told, "is not declared in the project")
             return None

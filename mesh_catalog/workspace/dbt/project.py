@@ -24,6 +24,7 @@ _FOLDERS: Final[Mapping[str, str]] = {
     "snapshot-paths": "snapshots",
     "macro-paths": "macros",
     "test-paths": "tests",
+    "analysis-paths": "analyses",
 }
 _TREES: Final[Mapping[NodeKind, str]] = {
     "model": "models", "python": "models", "seed": "seeds", "snapshot": "snapshots"
@@ -180,6 +181,9 @@ class _Reader:
             for table in self._entries(document, (*source.place, "tables")):
                 key = (str(source.data["name"]), str(table.data["name"]))
                 self.sources[key] = replace(table, data={**_meta(source), **table.data})
+                if any("freshness" in {**_mapping(one.data.get("config")), **one.data} for one in (source, table)):
+                    reason = "is asked of the database by dbt; here it is an slaProperty of the product's contract"
+                    self.untold.append(("freshness", ".".join(key), reason))
         self.exposures += self._entries(document, ("exposures",))
         for kind in ("metrics", "semantic_models", "saved_queries", "unit_tests"):
             for entry in self._entries(document, (kind,)):
@@ -251,6 +255,8 @@ class _Reader:
             else:
                 reason = "is a singular test: its SQL is not a rule of a contract"
             self.untold.append(("test", told, reason))
+        for path in self._files("analysis-paths", (".sql",)):
+            self.untold.append(("analysis", self._told(path), "is a query to look at, not a table"))
         for (kind, name), entry in self.entries.items():
             known = {node.name for node in self.nodes.values()} | self.disabled
             if "versions" in entry.data:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mesh_catalog.contracts.types import is_numeric
 
-__all__ = ["Test", "TestRules", "read_tests", "reference_of"]
+__all__ = ["Test", "TestRules", "declared_tests", "read_tests", "reference_of"]
 
 _REFERENCE: Final = re.compile(
     r"\s*(?:\{\{)?\s*(ref|source)\(\s*['\"](\w+)['\"]\s*(?:,\s*['\"](\w+)['\"]\s*)?\)\s*(?:\}\})?\s*"
@@ -58,6 +58,11 @@ def reference_of(text: object) -> tuple[str, str, str | None] | None:
     """`ref('orders')` as ("ref", "orders", None); None where it is no such text."""
     match = _REFERENCE.fullmatch(str(text))
     return (match[1], match[2], match[3]) if match else None
+
+
+def declared_tests(entry: Mapping[str, Any]) -> list[str]:
+    """The tests that an entry declares, as a person calls them."""
+    return [test.told for test in _tests(entry)]
 
 
 def read_tests(entry: Mapping[str, Any], types: Mapping[str, str], *, resolve: Callable[[object], str]) -> TestRules:

@@ -42,11 +42,15 @@ def plan_seed(path: Path, product: str, *, config: Mapping[str, Any], dialect: s
     declared = config.get("column_types") if isinstance(config.get("column_types"), dict) else {}
     columns: dict[str, str] = {}
     inferred, suspected = [], {}
+    notes = ["white space around values is cut off"] if scan.trimmed else []
     for summary in scan.columns:
         if not _COLUMN.fullmatch(summary.name):
             raise InputError(f"has the header '{summary.name[:40]}', which cannot name a column")
         kept = _as_dbt_reads(summary)
-        kind = _declared(summary.name, declared or {}, dialect)
+        said = next((v for key, v in (declared or {}).items() if str(key).lower() == summary.name.lower()), None)
+        kind = _declared(said, dialect)
+        if said is not None and kind is None:
+            notes.append(f"the column_type '{str(said)[:40]}' of {summary.name} is not known: {kept.kind} is taken")
         columns[summary.name] = kind or LOGICAL_TYPES.get(kept.kind, "string")
         inferred.append(InferredColumn(name=summary.name, source=kept, required=False, key=False))
         if (suspicion := summary.suspicion or suspect_name(summary.name)) is not None:
@@ -60,7 +64,7 @@ def plan_seed(path: Path, product: str, *, config: Mapping[str, Any], dialect: s
         landing=landing,
         source_text=source_text(landing, scan, inference),
         build_text=build_text(landing, inference),
-        notes=("white space around values is cut off",) if scan.trimmed else (),
+        notes=tuple(notes),
     )
 
 
@@ -71,11 +75,8 @@ def _as_dbt_reads(summary: ColumnSummary) -> ColumnSummary:
     return summary
 
 
-def _declared(name: str, types: Mapping[str, Any], dialect: str | None) -> str | None:
-    text = next((value for key, value in types.items() if str(key).lower() == name.lower()), None)
-    if text is None:
-        return None
-    found = spark_type_from(str(text), dialect=dialect)
+def _declared(text: object, dialect: str | None) -> str | None:
+    found = spark_type_from(str(text), dialect=dialect) if text is not None else None
     try:
         return spark_type(found) if found else None
     except ValueError:

@@ -105,6 +105,8 @@ def test_what_is_left_out_is_listed_with_what_depends_on_it(workspace_dir: Path,
             """,
         "snapshots/s.sql": "{% snapshot kept %}select 1 as x{% endsnapshot %}",
         "tests/one.sql": "select 1",
+        "analyses/look.sql": "select 1",
+        "models/sources.yml": "sources: [{name: raw, freshness: {warn_after: {}}, tables: [{name: unread}]}]\n",
     }
     plan = _plan(workspace_dir, tmp_path, files)
     reasons = _reasons(plan)
@@ -132,6 +134,9 @@ def test_what_is_left_out_is_listed_with_what_depends_on_it(workspace_dir: Path,
         "metric revenue": "no counterpart",
         "unit test one": "no counterpart",
         "exposure board": "reads nothing that is imported",
+        "analysis analyses/look.sql": "not a table",
+        "source raw.unread": "read by no model",
+        "freshness raw.unread": "slaProperty",
         "packages packages.yml": "not read",
     }
     assert reasons.keys() == expected.keys()
@@ -153,7 +158,7 @@ def test_sources_are_products_of_the_workspace_or_wait_for_their_files(workspace
             sources:
               - name: raw
                 tables:
-                  - name: acts
+                  - {name: acts, columns: [{name: c, tests: [unique]}]}
                   - {name: untyped, columns: [{name: x}]}
                   - name: typed
                     columns:
@@ -169,6 +174,7 @@ def test_sources_are_products_of_the_workspace_or_wait_for_their_files(workspace
     assert products["marts.a"].reads == ("shop.orders", "shop.activity", "marts.raw_typed")
     assert products["marts.raw_typed"].columns == {"email": "string", "n": "bigint"}
     assert "--source raw.untyped=domain.product" in _reasons(plan)["source raw.untyped"]
+    assert "contract of shop.activity" in _reasons(plan)["test raw.acts: unique of c"]
     assert "not declared" in _reasons(plan)["source raw.undeclared"]
     write_dbt_import(workspace_dir, plan)
     assert check_workspace(workspace_dir) == []
@@ -278,6 +284,13 @@ def test_a_snapshot_is_a_history(workspace_dir: Path, tmp_path: Path) -> None:
 def test_a_relationship_to_what_is_made_from_it_is_left_out(workspace_dir: Path, tmp_path: Path) -> None:
     plan = _plan(workspace_dir, tmp_path, JAFFLE)
     assert "made from it" in _reasons(plan)["test orders: relationships of customer_id"]
+
+
+def test_a_type_of_a_seed_that_is_not_known_is_told(workspace_dir: Path, tmp_path: Path) -> None:
+    types = "name: shop\nseeds: {shop: {s: {+column_types: {A: 'decimal(9,2)', b: 'geometry(4)'}}}}\n"
+    plan = _plan(workspace_dir, tmp_path, {"dbt_project.yml": types}, {"s": "a,b\n1,2\n3,4\n"}, dialect="postgres")
+    assert plan.products[0].columns == {"a": "decimal(9,2)", "b": "bigint"}
+    assert plan.notes == ("s: the column_type 'geometry(4)' of b is not known: integer is taken",)
 
 
 def test_dates_and_numbers_that_dbt_takes_for_text_stay_text(workspace_dir: Path, tmp_path: Path) -> None:
