@@ -152,8 +152,11 @@ def _print(plan: DbtPlan, *, dry_run: bool) -> None:
         click.echo(f"left out ({len(plan.left_out)}):")
         for one in plan.left_out:
             click.echo(f"  {one.kind} {one.name}: {one.reason}")
+    if not plan.products:
+        click.echo("nothing of it can be imported")
+        return
     files = len(plan.written)
     click.echo(f"{'would write' if dry_run else 'wrote'} {files} files into domains/{plan.domain}/ and landing/")
-    if not dry_run and plan.products:
+    if not dry_run:
         first = "" if plan.has_owner else f"name an owner in domains/{plan.domain}/domain.yaml, then  "
         click.echo(f"next: {first}mesh check, then mesh publish", err=True)

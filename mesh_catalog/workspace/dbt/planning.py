@@ -74,7 +74,7 @@ def plan_dbt_import(
     planner.plan()
     products = tuple(planner.finished())
     domain_file = root / "domains" / name / "domain.yaml"
-    files = {} if domain_file.exists() else {"domain.yaml": domain_text(name, owner)}
+    files = {} if domain_file.exists() or not products else {"domain.yaml": domain_text(name, owner)}
     if planner.dashboards:
         require_inside(root / "domains" / name / "dashboards.yaml", root)
         files["dashboards.yaml"] = "dashboards:\n" + "".join(one.text for one in planner.dashboards)

@@ -16,11 +16,13 @@ __all__ = ["write_dbt_import"]
 
 
 def write_dbt_import(root: Path, plan: DbtPlan) -> None:
-    """Write what was planned; where anything fails, nothing stays.
+    """Write what was planned; where anything fails, nothing stays. A plan without a product writes nothing.
 
     Raises:
         InputError: Something of it was made by somebody else meanwhile, or the disk does not take it.
     """
+    if not plan.products:
+        return
     made: list[Path] = []
     staging = Path(tempfile.mkdtemp(dir=root / "domains", prefix=".import-"))
     try:

@@ -90,3 +90,16 @@ def test_a_file_called_dbt_is_still_a_file(
     (workspace_dir / "dbt").write_text("a,b\n1,2\n")
     assert run_command(["import", "./dbt", "--product", "shop.odd"]) == 0
     assert "shop.odd" in capsys.readouterr().out
+
+
+def test_a_project_of_which_nothing_can_be_imported_leaves_no_trace(
+    tmp_path: Path, workspace_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace_dir)
+    files = {"dbt_project.yml": "name: cafe\n", "models/a.sql": "select * from {{ dbt_utils.date_spine() }}"}
+    assert run_command(["import", "dbt", str(write_project(tmp_path / "cafe", files, {}))]) == 0
+    told = capsys.readouterr()
+    assert "model a: uses 'dbt_utils', which is a macro of a package" in told.out
+    assert "nothing of it can be imported" in told.out
+    assert told.err == ""
+    assert list((workspace_dir / "domains").iterdir()) == []
