@@ -16,6 +16,7 @@ REQUIRES = [
     "delta-spark==4.4.0",
     "deltalake>=1.6",
     "evidently==0.7.23",
+    "Jinja2>=3.1.6",
     "jsonschema>=4.23",
     "matplotlib>=3.8",
     "mlflow==3.17.2",

@@ -16,6 +16,8 @@ from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
+    "DashboardKind",
+    "DashboardSpec",
     "DomainSpec",
     "FeatureRef",
     "GateSpec",
@@ -30,6 +32,8 @@ __all__ = [
     "parse_duration",
     "split_name",
 ]
+
+DashboardKind = Literal["dashboard", "notebook", "analysis", "ml", "application"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -117,6 +121,27 @@ class ProductSpec:
     @property
     def owner(self) -> str | None:
         return self.domain.owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSpec:
+    """An entry of dashboards.yaml: something outside the mesh that shows products to people."""
+
+    name: str
+    """`domain.name`"""
+    domain: DomainSpec
+    title: str | None
+    kind: DashboardKind
+    url: str | None
+    declared_owner: str | None
+    description: str | None
+    reads: tuple[str, ...]
+    path: Path
+
+    @property
+    def owner(self) -> str | None:
+        """Who answers for it; the domain's owner where nobody is named."""
+        return self.declared_owner or self.domain.owner
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Registering what exists: domains and their owners, products and their contracts, models.
+"""Registering what exists: domains and their owners, products and their contracts, models, dashboards.
 
 What a workspace no longer has is marked retired, never deleted: its versions, runs and lineage stay. Registering the
 same thing again writes nothing.
@@ -16,22 +16,33 @@ from sqlalchemy import Connection, delete, select, update
 from mesh_catalog.catalog.canonical import digest_of
 from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
 from mesh_catalog.catalog.inventory import read_owner
-from mesh_catalog.catalog.search import Entry, drop_words, index_words
+from mesh_catalog.catalog.search import AssetKind, Entry, drop_words, index_words
 from mesh_catalog.catalog.store import Catalog, upsert, utc_now
-from mesh_catalog.catalog.tables import contract_columns, contracts, domains, edges, models, owners, products
+from mesh_catalog.catalog.tables import (
+    contract_columns,
+    contracts,
+    dashboards,
+    domains,
+    edges,
+    models,
+    owners,
+    products,
+)
 from mesh_catalog.specs import split_name
 
 if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Contract
-    from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec
+    from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec
     from mesh_catalog.workspace import Workspace
+
+_INDEXED: Mapping[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
 
 __all__ = ["SyncResult", "contract_digest", "read_owner", "register_model", "register_product", "sync_workspace"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult:
-    """What a sync changed: names of products, models and domains."""
+    """What a sync changed: names of products, models, dashboards and domains."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -54,7 +65,7 @@ def contract_digest(contract: Contract) -> str:
 
 
 def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
-    """Make the catalog know exactly the domains, products and models of a workspace.
+    """Make the catalog know exactly the domains, products, models and dashboards of a workspace.
 
     Raises:
         DocumentError: A transform's inputs cannot be told.
@@ -67,18 +78,25 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     changes = _Changes()
     if stale or gone:
         with catalog.write() as connection:
-            for kind, name in sorted(stale):
+            for kind, name in sorted(stale, key=_by_kind):
                 changes.note(name, (kind, name) in known)
                 if kind == "domain":
                     _write_domain(connection, workspace.domains[name], wanted[kind, name])
                 elif kind == "product":
                     _write_product_spec(connection, workspace.products[name], wanted[kind, name], reads[name])
-                else:
+                elif kind == "model":
                     _write_model(connection, workspace.models[name], wanted[kind, name])
-            for kind, name in sorted(gone):
+                else:
+                    _write_dashboard(connection, workspace.dashboards[name], wanted[kind, name])
+            for kind, name in sorted(gone, key=_by_kind):
                 _retire(connection, kind, name)
                 changes.retired.append(name)
     return SyncResult(added=tuple(changes.added), changed=tuple(changes.changed), retired=tuple(changes.retired))
+
+
+def _by_kind(key: tuple[str, str]) -> tuple[int, str]:
+    """Domains first, since the others refer to them."""
+    return ("domain", "product", "model", "dashboard").index(key[0]), key[1]
 
 
 def register_product(catalog: Catalog, contract: Contract, *, domain: str, owner: str | None) -> None:
@@ -124,7 +142,7 @@ def register_model(catalog: Catalog, model: ModelSpec) -> None:
 
 def _fingerprints(catalog: Catalog) -> dict[tuple[str, str], str | None]:
     """What the catalog knows, by kind and name; None for what is retired. Datasets of the framework are left out."""
-    tables = {"domain": domains, "product": products, "model": models}
+    tables = {"domain": domains, "product": products, "model": models, "dashboard": dashboards}
     found: dict[tuple[str, str], str | None] = {}
     with catalog.read() as connection:
         for kind, table in tables.items():
@@ -139,7 +157,8 @@ def _fingerprints(catalog: Catalog) -> dict[tuple[str, str], str | None]:
 def _wanted(workspace: Workspace) -> dict[tuple[str, str], str]:
     wanted = {("domain", name): _domain_fingerprint(domain) for name, domain in workspace.domains.items()}
     wanted |= {("product", name): _product_fingerprint(product) for name, product in workspace.products.items()}
-    return wanted | {("model", name): _model_fingerprint(model) for name, model in workspace.models.items()}
+    wanted |= {("model", name): _model_fingerprint(model) for name, model in workspace.models.items()}
+    return wanted | {("dashboard", name): _dashboard_fingerprint(one) for name, one in workspace.dashboards.items()}
 
 
 def _domain_fingerprint(domain: DomainSpec) -> str:
@@ -155,6 +174,11 @@ def _product_fingerprint(product: ProductSpec) -> str:
 def _model_fingerprint(model: ModelSpec) -> str:
     values = {key: value for key, value in model.__dict__.items() if key not in ("domain", "folder", "path")}
     return digest_of([model.domain.name, model.domain.owner, values])
+
+
+def _dashboard_fingerprint(dashboard: DashboardSpec) -> str:
+    values = {key: value for key, value in dashboard.__dict__.items() if key not in ("domain", "path")}
+    return digest_of([dashboard.domain.name, dashboard.owner, values])
 
 
 def _reads(product: ProductSpec) -> list[tuple[NodeKind, str]]:
@@ -330,11 +354,39 @@ def _model_entries(model: ModelSpec) -> list[Entry]:
     ]
 
 
+def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerprint: str) -> None:
+    _write_owner(connection, dashboard.owner)
+    row = {
+        "name": dashboard.name,
+        "domain": dashboard.domain.name,
+        "owner": dashboard.owner,
+        "title": dashboard.title,
+        "kind": dashboard.kind,
+        "url": dashboard.url,
+        "description": dashboard.description,
+        "reads": dashboard.reads,
+        "fingerprint": fingerprint,
+        "registered_at": utc_now(),
+        "retired_at": None,
+    }
+    upsert(connection, dashboards, [row], change=[key for key in row if key not in ("name", "registered_at")])
+    plan_edges(connection, "dashboard", dashboard.name, [("product", name) for name in dashboard.reads])
+    entries = [
+        Entry(field="name", label="name", text=split_name(dashboard.name)[1]),
+        Entry(field="name", label="title", text=dashboard.title or ""),
+        Entry(field="domain", label="domain", text=dashboard.domain.name),
+        Entry(field="owner", label=f"owner {dashboard.owner}", text=dashboard.owner or ""),
+        Entry(field="description", label="description", text=dashboard.description or ""),
+        Entry(field="detail", label="reads", text=" ".join(dashboard.reads)),
+    ]
+    index_words(connection, "dashboard", dashboard.name, entries)
+
+
 def _retire(connection: Connection, kind: str, name: str) -> None:
-    table = {"domain": domains, "product": products, "model": models}[kind]
+    table = {"domain": domains, "product": products, "model": models, "dashboard": dashboards}[kind]
     connection.execute(update(table).where(table.c.name == name).values(retired_at=utc_now()))
     if kind == "domain":
         return
-    drop_words(connection, "product" if kind == "product" else "model", name)
+    drop_words(connection, _INDEXED[kind], name)
     planned = edges.c.last_version.is_(None) & (edges.c.from_kind != "model_version")
     connection.execute(delete(edges).where(edges.c.to_kind == kind, edges.c.to_name == name, planned))

@@ -9,16 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import contract_columns, contracts, domains, models, products, versions
+from mesh_catalog.catalog.tables import contract_columns, contracts, dashboards, domains, models, products, versions
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = [
+    "DashboardRecord",
     "ModelRecord",
     "ProductRecord",
     "RuleRecord",
     "find_kind",
     "read_columns",
+    "read_dashboard",
     "read_model",
     "read_owner",
     "read_personal_columns",
@@ -72,6 +74,23 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DashboardRecord:
+    """A dashboard, as registered last."""
+
+    name: str
+    domain: str
+    owner: str | None
+    on_call: str | None
+    title: str | None
+    kind: str
+    url: str | None
+    description: str | None
+    reads: tuple[str, ...]
+    registered_at: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuleRecord:
     """A rule of the contract that is registered now."""
 
@@ -83,20 +102,21 @@ class RuleRecord:
 
 
 def find_kind(catalog: Catalog, name: str) -> str:
-    """`product` or `model`: what `name` is; the product where it is both.
+    """`product`, `model` or `dashboard`: what `name` is, the first where it is several.
 
     Raises:
-        NotFoundError: It is neither.
+        NotFoundError: It is none.
     """
     with catalog.read() as connection:
-        for kind, table in (("product", products), ("model", models)):
+        for kind, table in (("product", products), ("model", models), ("dashboard", dashboards)):
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
         known = {
             *connection.execute(select(products.c.name)).scalars(),
             *connection.execute(select(models.c.name)).scalars(),
+            *connection.execute(select(dashboards.c.name)).scalars(),
         }
-    raise _unknown(name, "product or model", known)
+    raise _unknown(name, "product, model or dashboard", known)
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -125,6 +145,20 @@ def read_model(catalog: Catalog, name: str) -> ModelRecord:
         if row is None:
             raise _unknown(name, "model", set(connection.execute(select(models.c.name)).scalars()))
     return ModelRecord(**_kept(ModelRecord, row))
+
+
+def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
+    """One dashboard.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    query = select(dashboards, domains.c.on_call).join(domains, domains.c.name == dashboards.c.domain)
+    with catalog.read() as connection:
+        row = connection.execute(query.where(dashboards.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(name, "dashboard", set(connection.execute(select(dashboards.c.name)).scalars()))
+    return DashboardRecord(**_kept(DashboardRecord, row))
 
 
 def read_owner(catalog: Catalog, product: str) -> str | None:

@@ -1,8 +1,8 @@
 """Lineage: what a product or a model came from, and what was made from it.
 
-The graph runs from source files over products, training datasets and models to predictions. Only what still holds is
-drawn: edges that led to rows which an overwrite has replaced since are history. An edge that ends at something unknown
-makes the whole answer an error, since a list that lacks a part looks like one that is complete.
+The graph runs from source files over products, training datasets and models to predictions and dashboards. Only what
+still holds is drawn: edges that led to rows which an overwrite has replaced since are history. An edge that ends at
+something unknown makes the whole answer an error, since a list that lacks a part looks like one that is complete.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import (
     column_edges,
     contract_columns,
+    dashboards,
     edges,
     model_versions,
     models,
@@ -36,7 +37,7 @@ Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
 _Key = tuple[str, str]
 _BATCH = 400
-_KINDS: tuple[NodeKind, ...] = ("source", "product", "model", "model_version")
+_KINDS: tuple[NodeKind, ...] = ("source", "product", "model", "model_version", "dashboard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +107,10 @@ class LineageGraph:
 
 
 def lineage(catalog: Catalog, name: str, *, direction: Direction, columns: bool = False) -> LineageGraph:
-    """Follow the lineage of a product or a model to its ends.
+    """Follow the lineage of a product, a model or a dashboard to its ends.
 
     Raises:
-        NotFoundError: `name` is neither a product nor a model.
+        NotFoundError: `name` is no product, model or dashboard.
         StorageError: An edge points to something that the catalog does not know.
     """
     root = (find_kind(catalog, name), name)
@@ -204,6 +205,7 @@ def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
         "source": _source_nodes,
         "model": _model_nodes,
         "model_version": _version_nodes,
+        "dashboard": _dashboard_nodes,
     }
     for kind, several in names.items():
         for some in _batches(several):
@@ -254,6 +256,13 @@ def _model_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]
     query = select(models.c.name, models.c.domain, models.c.owner, models.c.retired_at).where(models.c.name.in_(names))
     for name, domain, owner, retired_at in connection.execute(query):
         yield Node(kind="model", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
+
+
+def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
+    d = dashboards.c
+    query = select(d.name, d.domain, d.owner, d.retired_at).where(d.name.in_(names))
+    for name, domain, owner, retired_at in connection.execute(query):
+        yield Node(kind="dashboard", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
 def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:

@@ -16,12 +16,13 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
 from mesh_catalog.catalog.store import Catalog, upsert
-from mesh_catalog.catalog.tables import models, products, search_terms
+from mesh_catalog.catalog.tables import dashboards, models, products, search_terms
 from mesh_catalog.catalog.words import near_words, shortened, words
 
 __all__ = ["AssetKind", "Entry", "Hit", "drop_words", "index_words", "search"]
 
-AssetKind = Literal["product", "model"]
+AssetKind = Literal["product", "model", "dashboard"]
+_KINDS: dict[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
 _DATASET_FACTOR = 0.7
 """Of datasets that the framework writes itself: whoever searches mostly means the product."""
@@ -40,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A product or a model that matches."""
+    """A product, a model or a dashboard that matches."""
 
     name: str
     kind: AssetKind
@@ -76,7 +77,7 @@ def drop_words(connection: Connection, kind: AssetKind, name: str) -> None:
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
-    """The products and models that match `text` best, best first; retired ones are left out."""
+    """The products, models and dashboards that match `text` best, best first; retired ones are left out."""
     asked = words(text)
     if not asked or limit < 1:
         return []
@@ -137,7 +138,7 @@ def _hit(asset: tuple[str, str], found: Sequence[_Match | None], known: RowMappi
     factor = (len(matches) / len(found)) ** 2 * (_DATASET_FACTOR if known["asset_kind"] == "dataset" else 1.0)
     return Hit(
         name=asset[1],
-        kind="model" if asset[0] == "model" else "product",
+        kind=_KINDS[asset[0]],
         domain=known["domain"],
         owner=known["owner"],
         description=known["description"],
@@ -150,7 +151,7 @@ def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict
     names: dict[str, list[str]] = defaultdict(list)
     for kind, name in sorted(assets):
         names[kind].append(name)
-    p, m = products.c, models.c
+    p, m, d = products.c, models.c, dashboards.c
     queries = {
         "product": select(p.name, p.domain, p.owner, p.description, p.kind.label("asset_kind")).where(
             p.retired_at.is_(None)
@@ -158,8 +159,11 @@ def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict
         "model": select(m.name, m.domain, m.owner, m.goal.label("description"), m.kind.label("asset_kind")).where(
             m.retired_at.is_(None)
         ),
+        "dashboard": select(d.name, d.domain, d.owner, d.description, d.kind.label("asset_kind")).where(
+            d.retired_at.is_(None)
+        ),
     }
-    tables = {"product": p.name, "model": m.name}
+    tables = {"product": p.name, "model": m.name, "dashboard": d.name}
     found: dict[tuple[str, str], RowMapping] = {}
     for kind, known in names.items():
         for start in range(0, len(known), _NAMES_A_QUERY):

@@ -72,10 +72,12 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         click.echo(_shown(root, problem))
     if problems or workspace is None:
         return
-    products, models = len(workspace.products), len(workspace.models)
+    products, models, dashboards = len(workspace.products), len(workspace.models), len(workspace.dashboards)
     click.echo(
         f"{products} {'product' if products == 1 else 'products'},"
-        f" {models} {'model' if models == 1 else 'models'}: all good"
+        f" {models} {'model' if models == 1 else 'models'}"
+        + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
+        + ": all good"
     )
     for domain in _unowned(workspace):
         click.echo(
@@ -99,6 +101,7 @@ def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None
             ],
             "products": sorted(workspace.products) if workspace else [],
             "models": sorted(workspace.models) if workspace else [],
+            "dashboards": sorted(workspace.dashboards) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
         }
     )

@@ -1,4 +1,4 @@
-"""mesh import: a CSV, JSON or Parquet file becomes a data product's folder."""
+"""mesh import: a CSV, JSON or Parquet file becomes a data product's folder. `mesh import dbt` is a verb of its own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,32 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("import")
+class _Import(click.Command):
+    """`mesh import FILE …`, and `mesh import dbt DIR …`, which begins with a word that no other does."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] != ["dbt"]:
+            return super().make_context(info_name, args, parent, **extra)
+        from mesh_catalog.cli import import_dbt
+
+        return import_dbt.command.make_context(f"{info_name} dbt", args[1:], parent, **extra)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_usage(ctx, formatter)
+        formatter.write_usage(ctx.command_path, "dbt DIR [OPTIONS]", prefix="       ")
+
+
+@click.command("import", cls=_Import)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--product", required=True, metavar="DOMAIN.PRODUCT", help="Name of the product to make.")
 @click.option("--owner", help="Who answers for the domain, where it is new.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(file: Path, product: str, owner: str | None, dry_run: bool, as_json: bool) -> None:
-    """Make a data product from a CSV, JSON or Parquet file.
+    """Make a data product from a CSV, JSON or Parquet file; or, by `mesh import dbt DIR`, from each model of a dbt
+    project (options: mesh import dbt --help).
 
     Reads the whole file once, suggests a contract (types, keys, nulls, ranges, columns that may tell of people), and
     writes the product's folder and a copy of the file in landing/. What is suggested is marked so in contract.yaml.
@@ -32,6 +50,7 @@ def command(file: Path, product: str, owner: str | None, dry_run: bool, as_json:
     \b
     Example:
       mesh import cards.csv --product payments.transactions --owner risk-data
+      mesh import dbt ~/jaffle_shop --domain jaffle
     """
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace.importing import plan_import, write_import

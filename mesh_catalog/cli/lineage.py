@@ -23,7 +23,7 @@ _SEEN = {"declared": "declared", "openlineage": "seen by OpenLineage", "both": "
 @click.option("--columns", is_flag=True, help="Also which column came from which.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, directions: str | None, columns: bool, as_json: bool) -> None:
-    """Draw the lineage of a product or a model, both ways where neither is chosen. It is whole, or an error.
+    """Draw the lineage of a product, a model or a dashboard, both ways where neither is chosen; whole, or an error.
 
     \b
     Example:
@@ -92,8 +92,8 @@ def _told(node: Node, link: Link | None = None) -> str:
     words = [node.label]
     if node.kind == "product" and node.version is not None:
         words.append(f"v{node.version}")
-    if node.kind == "model":
-        words.append("model")
+    if node.kind in ("model", "dashboard"):
+        words.append(node.kind)
     if node.retired:
         words.append("retired")
     if link is not None and link.planned:

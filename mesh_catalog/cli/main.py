@@ -23,10 +23,10 @@ __all__ = ["JOB_VERBS", "VERBS", "job_script", "main", "mesh", "run_command", "r
 
 VERBS = {
     "init": ("init", "Make a workspace: conf/, domains/, jobs/."),
-    "import": ("import_file", "Make a data product from a CSV, JSON or Parquet file."),
+    "import": ("import_file", "Make data products from a file, or from a dbt project."),
     "check": ("check", "Validate the workspace; every mistake with its file and line."),
     "publish": ("publish", "Publish data products: all of the workspace, or those named."),
-    "search": ("search", "Find products, columns, models and owners."),
+    "search": ("search", "Find products, columns, models, dashboards and owners."),
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),

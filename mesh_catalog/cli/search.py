@@ -1,4 +1,4 @@
-"""mesh search: find products and models."""
+"""mesh search: find products, models and dashboards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ __all__ = ["command"]
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Find products and models by names, columns, descriptions, tags, owners and domains; a typo or two is forgiven.
+    """Find products, models and dashboards by names, columns, descriptions, tags, owners and domains.
+
+    A typo or two is forgiven.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""mesh show: what the catalog knows of a product or a model."""
+"""mesh show: what the catalog knows of a product, a model or a dashboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _VERSIONS = 5
 @click.option("--refused", is_flag=True, help="The last refused batch: which checks failed, how often, for which rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, refused: bool, as_json: bool) -> None:
-    """Show a product (contract, columns, versions, last run) or a model (versions, aliases, verdicts, decisions).
+    """Show a product (contract, columns, versions, last run) a model (versions, aliases, verdicts, decisions), or a
+    dashboard (where it is, what it reads).
 
     \b
     Example:
@@ -34,8 +35,10 @@ def command(name: str, refused: bool, as_json: bool) -> None:
     with open_mesh(with_workspace=False) as mesh:
         if refused:
             told, print_it = _refused(mesh.catalog, name), _print_refused
-        elif find_kind(mesh.catalog, name) == "model":
+        elif (kind := find_kind(mesh.catalog, name)) == "model":
             told, print_it = _model(mesh.catalog, name), _print_model
+        elif kind == "dashboard":
+            told, print_it = _dashboard(mesh.catalog, name), _print_dashboard
         else:
             told, print_it = _product(mesh.catalog, name), _print_product
     if as_json:
@@ -167,6 +170,29 @@ def _print_refused(told: Mapping[str, Any]) -> None:
     click.echo(f"{told['product']}   refused at {run.started_at:%Y-%m-%d %H:%M}, readers are on {readers}")
     _print_checks(told["checks"])
     click.echo(f"next: correct the batch or the contract, then mesh publish {told['product']}", err=True)
+
+
+def _dashboard(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.inventory import read_dashboard
+
+    return {"dashboard": read_dashboard(catalog, name)}
+
+
+def _print_dashboard(told: Mapping[str, Any]) -> None:
+    dashboard = told["dashboard"]
+    click.echo(f"{dashboard.name}   {dashboard.description or 'no description'}")
+    _print_facts(
+        [
+            ("owner", dashboard.owner or "nobody: name one in dashboards.yaml"),
+            ("on call", dashboard.on_call),
+            ("title", dashboard.title),
+            ("kind", dashboard.kind),
+            ("url", dashboard.url),
+            ("reads", ", ".join(dashboard.reads)),
+            ("retired", f"{dashboard.retired_at:%Y-%m-%d}" if dashboard.retired_at else None),
+        ]
+    )
+    click.echo(f"next: mesh lineage {dashboard.name}", err=True)
 
 
 def _model(catalog: Catalog, name: str) -> dict[str, Any]:

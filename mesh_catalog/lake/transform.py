@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.specs import ProductSpec
 
-__all__ = ["build", "run_transform"]
+__all__ = ["build", "run_query", "run_transform"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _READS = "__mesh_reads__"
@@ -77,11 +77,16 @@ def run_transform(
 
 
 def _run_sql(spark: SparkSession, path: Path, frames: Mapping[str, DataFrame]) -> DataFrame:
+    return run_query(spark, path.read_text(encoding="utf-8"), frames)
+
+
+def run_query(spark: SparkSession, sql: str, frames: Mapping[str, DataFrame]) -> DataFrame:
+    """The rows of a query whose inputs are these frames, by the names the query reads them under; no job runs."""
     views = {name: f"mesh_{uuid4().hex}" for name in frames}
     for name, frame in frames.items():
         frame.createTempView(views[name])
     try:
-        return spark.sql(_with_views(path.read_text(encoding="utf-8"), views))
+        return spark.sql(_with_views(sql, views))
     finally:  # the plan is resolved; the names are no longer needed
         for view in views.values():
             spark.catalog.dropTempView(view)

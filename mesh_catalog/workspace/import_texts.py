@@ -12,7 +12,7 @@ from mesh_catalog.contracts.odcs import API_VERSION
 from mesh_catalog.specs import split_name
 from mesh_catalog.workspace.scanning import Scan
 
-__all__ = ["build_text", "contract_text", "domain_text", "source_text"]
+__all__ = ["build_text", "contract_text", "domain_text", "flow", "source_text"]
 
 _SOURCE_TYPES: Final = {"integer": "bigint", "number": "double", "other": "string"}
 
@@ -31,14 +31,14 @@ _RESERVED: Final = _words(
 )
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """One line of YAML."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=2**31)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def domain_text(domain: str, owner: str | None) -> str:
-    said = f" {_flow(owner)}" if owner else "  # who answers for it: nothing is published without"
+    said = f" {flow(owner)}" if owner else "  # who answers for it: nothing is published without"
     return f"name: {domain}\nowner:{said}\n"
 
 
@@ -60,9 +60,9 @@ def contract_text(product: str, inference: Inference) -> str:
             "    physicalType: table",
             "    # `suggested`: what import inferred, until removed. personal? counts as personal until decided.",
             "    properties:",
-            *(f"      - {_flow(_property(column))}" for column in inference.columns),
+            *(f"      - {flow(_property(column))}" for column in inference.columns),
             "customProperties:",
-            *(f"  - {_flow(entry)}" for entry in custom),
+            *(f"  - {flow(entry)}" for entry in custom),
             "",
         ]
     )
@@ -105,10 +105,10 @@ def source_text(landing: str, scan: Scan, inference: Inference) -> str:
     ending = name.removesuffix(".gz").rpartition(".")[2]
     lines = [f"path: {folder}/*.{ending}*", f"format: {scan.file.format}"]
     if scan.options:
-        lines.append(f"options: {_flow(dict(scan.options))}")
+        lines.append(f"options: {flow(dict(scan.options))}")
     if scan.file.format != "parquet":
         lines.append("columns:")
-        lines += [f"  {_flow(column.source.name)}: {_source_type(column)}" for column in inference.columns]
+        lines += [f"  {flow(column.source.name)}: {_source_type(column)}" for column in inference.columns]
     return "\n".join([*lines, ""])
 
 

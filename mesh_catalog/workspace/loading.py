@@ -10,7 +10,8 @@ from pathlib import Path
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document, read_document
 from mesh_catalog.errors import DocumentError, NotFoundError, listed, nearest
-from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec, is_name
+from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec, is_name
+from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboards_file
 from mesh_catalog.workspace.model_file import read_model_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
@@ -31,6 +32,7 @@ class Workspace:
     domains: dict[str, DomainSpec] = field(default_factory=dict)
     products: dict[str, ProductSpec] = field(default_factory=dict)
     models: dict[str, ModelSpec] = field(default_factory=dict)
+    dashboards: dict[str, DashboardSpec] = field(default_factory=dict)
 
     def product(self, name: str) -> ProductSpec:
         """A product by its name.
@@ -114,6 +116,10 @@ class _Loader:
         for model in workspace.models.values():
             with self.kept():
                 check_model(model, workspace.products, self.broken)
+        known = frozenset((*workspace.products, *workspace.model_datasets, *self.broken))
+        for dashboard in workspace.dashboards.values():
+            with self.kept():
+                check_dashboard(dashboard, known)
         return workspace
 
     def _folders(self, parent: Path) -> list[Path]:
@@ -141,6 +147,17 @@ class _Loader:
                     workspace.products[name] = found
                 elif isinstance(found, ModelSpec):
                     workspace.models[name] = found
+        with self.kept():
+            self._load_dashboards(folder, domain, workspace)
+
+    def _load_dashboards(self, folder: Path, domain: DomainSpec, workspace: Workspace) -> None:
+        path = folder / "dashboards.yaml"
+        if not path.exists():
+            return
+        for dashboard in read_dashboards_file(require_inside(path, self.root), domain):
+            if dashboard.name in workspace.products or dashboard.name in workspace.models:
+                raise DocumentError(f"'{dashboard.name}' is a product or a model already. Rename it.", path=path)
+            workspace.dashboards[dashboard.name] = dashboard
 
     def _domain(self, folder: Path) -> DomainSpec:
         require_inside(folder, self.root)

@@ -83,6 +83,6 @@ def _cycle(workspace: Workspace, trail: list[str], back_to: str) -> DocumentErro
     circle = [*trail[trail.index(back_to) :], back_to]
     product = workspace.products[trail[-1]]
     return DocumentError(
-        f"products read each other in a circle: {' reads '.join(circle)}. Break it.",
+        f"products read each other in a circle: {' -> '.join(circle)}. Break it.",
         path=product.build or product.folder,
     )

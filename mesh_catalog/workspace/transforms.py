@@ -13,7 +13,7 @@ from mesh_catalog.specs import ProductSpec, split_name
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["SOURCE", "product_reads", "reads_with_lines"]
+__all__ = ["SOURCE", "product_reads", "reads_with_lines", "sql_reads"]
 
 SOURCE: Final = "source"
 """The name under which a transform reads the product's own source.yaml."""
@@ -56,7 +56,7 @@ def reads_with_lines(product: ProductSpec) -> dict[str, int]:
     if product.build is None:
         return {SOURCE: 1} if product.source else {}
     text = _text(product.build)
-    found = _sql_reads(product.build, text) if product.build.suffix == ".sql" else _python_reads(product.build, text)
+    found = sql_reads(product.build, text) if product.build.suffix == ".sql" else _python_reads(product.build, text)
     for name, line in found.items():
         _check_read(product, product.build, name, line)
     if product.source and SOURCE not in found:
@@ -94,7 +94,12 @@ def _text(path: Path) -> str:
 # SQL ---------------------------------------------------------------------------------------------------------------
 
 
-def _sql_reads(path: Path, text: str) -> dict[str, int]:
+def sql_reads(path: Path, text: str) -> dict[str, int]:
+    """The inputs that a query names, and the line where each is first named.
+
+    Raises:
+        DocumentError: It is not one query that only reads; with `path` and line.
+    """
     from sqlglot import exp  # late: a tenth of a second
 
     query = _query(path, text)

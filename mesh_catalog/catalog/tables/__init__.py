@@ -10,6 +10,7 @@ from __future__ import annotations
 from mesh_catalog.catalog.tables.asset_tables import (
     contract_columns,
     contracts,
+    dashboards,
     domains,
     models,
     owners,
@@ -38,6 +39,7 @@ __all__ = [
     "column_edges",
     "contract_columns",
     "contracts",
+    "dashboards",
     "decisions",
     "domains",
     "edges",

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Column, ForeignKey, ForeignKeyConstraint, Index, Na
 
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 
-__all__ = ["contract_columns", "contracts", "domains", "models", "owners", "products", "search_terms"]
+__all__ = ["contract_columns", "contracts", "dashboards", "domains", "models", "owners", "products", "search_terms"]
 
 
 class _Owners(TypedColumns):
@@ -91,6 +91,21 @@ class _Models(TypedColumns):
     retired_at: Named[datetime | None] = Column(UtcDateTime)
 
 
+class _Dashboards(TypedColumns):
+    name = Column(String, primary_key=True)
+    domain: Named[str] = Column(ForeignKey("domains.name"), index=True)
+    owner: Named[str | None] = Column(ForeignKey("owners.name"))
+    title: Named[str | None]
+    kind: Named[str]
+    """dashboard, notebook, analysis, ml, application"""
+    url: Named[str | None]
+    description: Named[str | None]
+    reads: Named[list[str]] = Column(JSON)
+    fingerprint: Named[str]
+    registered_at: Named[datetime] = Column(UtcDateTime)
+    retired_at: Named[datetime | None] = Column(UtcDateTime)
+
+
 class _SearchTerms(TypedColumns):
     term = Column(String, primary_key=True)
     kind = Column(String, primary_key=True)
@@ -111,4 +126,5 @@ contract_columns = Table(
     ForeignKeyConstraint(["product", "digest"], ["contracts.product", "contracts.digest"]),
 )
 models = Table("models", metadata, _Models)
+dashboards = Table("dashboards", metadata, _Dashboards)
 search_terms = Table("search_terms", metadata, _SearchTerms, Index(None, "kind", "asset"))

@@ -1,0 +1,1 @@
+"""A dbt project becomes data products: read, render, translate, write. What cannot come along is listed."""
