@@ -28,6 +28,7 @@ from mesh_catalog.catalog.versions import (
 from mesh_catalog.errors import ConflictError, NotFoundError
 
 __all__ = [
+    "FINAL_OUTCOMES",
     "CheckRecord",
     "CheckVerdict",
     "RunKind",
@@ -51,7 +52,8 @@ __all__ = [
 RunKind = Literal["publish", "train", "score", "monitor", "retrain"]
 RunOutcome = Literal["published", "unchanged", "refused", "failed", "done"]
 CheckVerdict = Literal["pass", "warn", "fail", "quarantine", "not_run"]
-_FINAL = ("published", "unchanged", "done")
+FINAL_OUTCOMES = ("published", "unchanged", "done")
+"""Of a run that ended well: nothing about it changes any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ def start_run(
     principal: str,
     run_id: str | None = None,
     contract_version: str | None = None,
+    definition_digest: str | None = None,
 ) -> str:
     """Note that a run begins; returns its id.
 
@@ -118,6 +121,7 @@ def start_run(
                     principal=principal,
                     contract_version=contract_version,
                     contract_digest=digest,
+                    definition_digest=definition_digest,
                     started_at=utc_now(),
                 )
             )
@@ -125,7 +129,7 @@ def start_run(
             raise ConflictError(
                 f"{product}: the run {chosen} is a {known['kind']} of {known['product']}. A run has an id of its own."
             )
-        elif known["outcome"] not in _FINAL:
+        elif known["outcome"] not in FINAL_OUTCOMES:
             connection.execute(
                 update(runs).where(runs.c.id == chosen).values(outcome=None, finished_at=None, message=None)
             )
@@ -156,7 +160,7 @@ def finish_run(
     read = dict(inputs or {})
     with catalog.write() as connection:
         outcome_found = _find_run(connection, run_id, version)
-        if outcome_found in _FINAL:
+        if outcome_found in FINAL_OUTCOMES:
             return
         if version is not None:
             insert_version(connection, run_id, version)
@@ -275,7 +279,7 @@ def consumed_files(catalog: Catalog, product: str) -> set[str]:
     query = (
         select(run_files.c.path)
         .join(runs, runs.c.id == run_files.c.run_id)
-        .where(runs.c.product == product, runs.c.outcome.in_(_FINAL))
+        .where(runs.c.product == product, runs.c.outcome.in_(FINAL_OUTCOMES))
     )
     with catalog.read() as connection:
         return set(connection.execute(query).scalars())

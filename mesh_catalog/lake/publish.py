@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.locations import table_location
-from mesh_catalog.catalog.assets import register_product
+from mesh_catalog.catalog.assets import definition_digest, register_product
 from mesh_catalog.catalog.runs import (
     CheckRecord,
     finish_run,
@@ -132,6 +132,7 @@ def _publish_run(
         principal=mesh.principal,
         run_id=run_id,
         contract_version=product.contract.version,
+        definition_digest=definition_digest(product),
     )
     with _recorded(mesh, run):
         for attempt in range(ATTEMPTS):

@@ -19,6 +19,8 @@ class _Runs(TypedColumns):
     principal: Named[str]
     contract_version: Named[str | None]
     contract_digest: Named[str | None]
+    definition_digest: Named[str | None]
+    """Of the transform and the source as they were when the run began; null where that is not known."""
     started_at: Named[datetime] = Column(UtcDateTime)
     finished_at: Named[datetime | None] = Column(UtcDateTime)
     outcome: Named[str | None]
