@@ -27,7 +27,8 @@ class LiveLines:
         self._moves = not self._silent and sys.stderr.isatty()
         self._lines: dict[str, tuple[str, float | None]] = {}
         self._drawn = 0
-        self._turn = 0
+        self.turns = 0
+        """How often the lines were drawn."""
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._painter = threading.Thread(target=self._paint, name="progress", daemon=True)
@@ -76,9 +77,9 @@ class LiveLines:
                 self._draw()
 
     def _draw(self) -> None:
-        self._turn += 1
+        self.turns += 1
         room = shutil.get_terminal_size()
-        frame = _FRAMES[self._turn % len(_FRAMES)]
+        frame = _FRAMES[self.turns % len(_FRAMES)]
         texts = []
         for text, since in list(self._lines.values())[: max(room.lines - 2, 1)]:
             told = text if since is None else f"{frame} {text}   {format_duration(time.monotonic() - since)}"

@@ -78,7 +78,7 @@ def test_products_run_side_by_side_and_a_second_run_has_nothing_to_do(shop: Shop
     ended = run(shop, tell)
     assert states(ended) == dict.fromkeys(("orders", "left", "right", "both"), "published")
     assert frozenset({"shop.left", "shop.right"}) in together
-    assert list(ended)[0] == "shop.orders" and list(ended)[-1] == "shop.both"
+    assert next(iter(ended)) == "shop.orders" and list(ended)[-1] == "shop.both"
     assert ended["shop.both"].result is not None and ended["shop.both"].result.rows == 2
     both = read_runs(shop.mesh.catalog, "shop.both", limit=1)[0]
     assert both.inputs == {"shop.left": 0, "shop.right": 0}
