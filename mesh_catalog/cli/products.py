@@ -23,10 +23,10 @@ def run_visibly(
     mesh: Mesh,
     order: Sequence[ProductSpec],
     *,
-    why: Callable[[ProductSpec], Sequence[str]],
     jobs: int,
     app_name: str,
     as_json: bool,
+    why: Callable[[ProductSpec], Sequence[str]] | None = None,
 ) -> list[ProductRun]:
     """Publish products in this order and show it on stderr; a line for each that ended is the result, on stdout.
 

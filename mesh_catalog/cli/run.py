@@ -52,12 +52,12 @@ def command(
     with open_mesh(load_settings(master=master)) as mesh:
         plan = plan_run(mesh, products, downstream=downstream, force=force)
         if dry_run:
-            _print_plan(plan, as_json=as_json)
+            _print_plan(plan, products, as_json=as_json)
         else:
             _run(mesh, plan, jobs=jobs, as_json=as_json)
 
 
-def _print_plan(plan: Sequence[PlannedProduct], *, as_json: bool) -> None:
+def _print_plan(plan: Sequence[PlannedProduct], products: Sequence[str], *, as_json: bool) -> None:
     from mesh_catalog.cli.output import emit_json, print_table
 
     if as_json:
@@ -78,7 +78,7 @@ def _print_plan(plan: Sequence[PlannedProduct], *, as_json: bool) -> None:
         print_table([(item.product.name, _why(item)) for item in stale], ("product", "why"))
     _print_fresh(plan)
     if stale:
-        click.echo("next: mesh run", err=True)
+        click.echo(f"next: {' '.join(['mesh run', *products])}", err=True)
 
 
 def _why(item: PlannedProduct) -> str:

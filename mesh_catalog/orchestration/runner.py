@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often a product is looked at that somebody else publishes."""
 
+Why = Callable[["ProductSpec"], Sequence[str]]
 RunState = Literal["waiting", "running", "published", "unchanged", "fresh", "stopped", "left out"]
 
 
@@ -53,7 +54,7 @@ def run_products(
     order: Sequence[ProductSpec],
     *,
     open_spark: Callable[[], SparkSession],
-    why: Callable[[ProductSpec], Sequence[str]],
+    why: Why | None = None,
     jobs: int = 1,
     tell: Callable[[ProductRun], None],
 ) -> list[ProductRun]:
@@ -63,7 +64,7 @@ def run_products(
         order: Inputs before those that read them.
         open_spark: Called once, in the calling thread, when the first product needs it.
         why: The reasons to publish a product, asked when its turn has come, and again once it has its lease; none: it
-            is fresh and left as it is.
+            is fresh and left as it is. All are published where this is None.
         jobs: How many are published at a time.
         tell: Given each product's states as they change; called in this thread only.
 
@@ -83,14 +84,14 @@ class _Run:
         mesh: Mesh,
         order: Sequence[ProductSpec],
         open_spark: Callable[[], SparkSession],
-        why: Callable[[ProductSpec], Sequence[str]],
+        why: Why | None,
         jobs: int,
         tell: Callable[[ProductRun], None],
         leases: HeldLeases,
     ) -> None:
         self._mesh = mesh
         self._open_spark = open_spark
-        self._why = why
+        self._why: Why = why or (lambda _product: ("",))
         self._jobs = jobs
         self._tell = tell
         self._leases = leases
@@ -162,7 +163,7 @@ class _Run:
         spark = self._session()
         del self._waiting[name]
         self._running[name] = self._thread(spark, product)
-        self._tell(ProductRun(product=name, state="running", reason="; ".join(reasons)))
+        self._tell(ProductRun(product=name, state="running", reason="; ".join(reasons) or None))
         self._running[name].start()
 
     def _session(self) -> SparkSession:
