@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, case, func, select
 
 from mesh_catalog.catalog.runs import FINAL_OUTCOMES, RunOutcome
 from mesh_catalog.catalog.store import Catalog
@@ -14,42 +13,52 @@ from mesh_catalog.catalog.tables import run_files, run_inputs, runs, versions
 
 __all__ = ["PublishState", "read_publish_states", "read_run_files"]
 
+_BATCH = 500
+"""How many run ids go into one query; a database has a bound of parameters."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PublishState:
-    """A product that was published, or that a publish was tried of."""
+    """A product that was published, or that a publish was tried of.
+
+    All but `version` is of runs that made the whole of it by its transform: one that filled an interval alone says
+    nothing about the rest.
+    """
 
     version: int | None = None
     """The version that readers see; None before the first."""
     run_id: str | None = None
-    """The run that committed it."""
+    """The newest run that made a version."""
     inputs: Mapping[str, int] = field(default_factory=dict)
-    """Product → version that this run read."""
+    """Product → version up to which its rows go."""
     contract_digest: str | None = None
     """Of the last run that ended well, be it without a new version."""
     definition_digest: str | None = None
-    """Of the same run; None where nobody wrote it down."""
+    """Of the same run; None where no run is known that made the whole of it."""
+    tried: bool = False
     last_outcome: RunOutcome | None = None
-    """How the newest run of all ended; None while it runs, or where it was killed."""
+    """How the newest run ended, where one was tried; None while it runs, or where it was killed."""
 
 
 def read_publish_states(catalog: Catalog) -> dict[str, PublishState]:
     """By product, models' datasets included; one that nobody has tried to publish is not there."""
     with catalog.read() as connection:
-        newest = {row["product"]: row for row in connection.execute(_newest_versions()).mappings()}
-        inputs = _inputs(connection)
-        last = {row["product"]: row for row in connection.execute(_last_runs(ended_well=False)).mappings()}
-        ended = {row["product"]: row for row in connection.execute(_last_runs(ended_well=True)).mappings()}
+        newest = dict(connection.execute(_newest_versions()).tuples().all())
+        tried = _last_runs(connection)
+        ended = _last_runs(connection, *FINAL_OUTCOMES)
+        made = _last_runs(connection, "published")
+        inputs = _inputs(connection, {run["id"] for found in (ended, made) for run in found.values()})
     states = {}
-    for name, run in last.items():
-        version, well = newest.get(name), ended.get(name)
+    for name in newest.keys() | tried.keys():
+        well, whole, last = ended.get(name), made.get(name), tried.get(name)
         states[name] = PublishState(
-            version=version["version"] if version else None,
-            run_id=version["run_id"] if version else None,
-            inputs=inputs.get(version["run_id"], {}) if version else {},
+            version=newest.get(name),
+            run_id=whole["id"] if whole else None,
+            inputs={key: at for run in (whole, well) if run for key, at in inputs.get(run["id"], {}).items()},
             contract_digest=well["contract_digest"] if well else None,
             definition_digest=well["definition_digest"] if well else None,
-            last_outcome=run["outcome"],
+            tried=last is not None,
+            last_outcome=last["outcome"] if last else None,
         )
     return states
 
@@ -60,29 +69,33 @@ def read_run_files(catalog: Catalog, run_id: str) -> set[str]:
         return set(connection.execute(select(run_files.c.path).where(run_files.c.run_id == run_id)).scalars())
 
 
-def _newest_versions() -> Select[str, int, str]:
-    newest = select(versions.c.product, func.max(versions.c.version).label("version")).group_by(versions.c.product)
-    found = newest.subquery()
-    return select(versions.c.product, versions.c.version, versions.c.run_id).join(
-        found, (found.c.product == versions.c.product) & (found.c.version == versions.c.version)
-    )
+def _newest_versions() -> Select[str, int]:
+    return select(versions.c.product, func.max(versions.c.version)).group_by(versions.c.product)
 
 
-def _inputs(connection: Connection) -> dict[str, dict[str, int]]:
-    """Of the runs that made the newest versions: run id → product → version."""
-    made = _newest_versions().subquery()
-    query = select(run_inputs.c.run_id, run_inputs.c.product, run_inputs.c.version)
-    found: dict[str, dict[str, int]] = {}
-    for run_id, product, version in connection.execute(query.join(made, made.c.run_id == run_inputs.c.run_id)):
-        found.setdefault(run_id, {})[product] = version
-    return found
+def _last_runs(connection: Connection, *outcomes: str) -> dict[str, RowMapping]:
+    """The newest run of each product that made the whole of it, or tried to; of those that ended in this way.
 
-
-def _last_runs(*, ended_well: bool) -> Select[Any]:
-    """The newest publish of each product, or the newest that was committed or had nothing to do."""
-    turn = func.row_number().over(partition_by=runs.c.product, order_by=(runs.c.started_at.desc(), runs.c.id))
+    Where no such run is known, as in a catalog of before: the newest of all.
+    """
+    slices = case((runs.c.definition_digest.is_(None), 1), else_=0)
+    turn = func.row_number().over(partition_by=runs.c.product, order_by=(slices, runs.c.started_at.desc(), runs.c.id))
     query = select(runs, turn.label("turn")).where(runs.c.kind == "publish")
-    if ended_well:
-        query = query.where(runs.c.outcome.in_(FINAL_OUTCOMES))
+    if outcomes:
+        query = query.where(runs.c.outcome.in_(outcomes))
     ordered = query.subquery()
-    return select(ordered).where(ordered.c.turn == 1)
+    found = connection.execute(select(ordered).where(ordered.c.turn == 1)).mappings()
+    return {row["product"]: row for row in found}
+
+
+def _inputs(connection: Connection, run_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """Run id → product → version that it read."""
+    found: dict[str, dict[str, int]] = {}
+    ids = sorted(run_ids)
+    for start in range(0, len(ids), _BATCH):
+        query = select(run_inputs.c.run_id, run_inputs.c.product, run_inputs.c.version).where(
+            run_inputs.c.run_id.in_(ids[start : start + _BATCH])
+        )
+        for run_id, product, version in connection.execute(query):
+            found.setdefault(run_id, {})[product] = version
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,12 @@ def run_visibly(
     app_name: str,
     as_json: bool,
     why: Callable[[ProductSpec], Sequence[str]] | None = None,
+    options: Mapping[str, bool] | None = None,
 ) -> list[ProductRun]:
     """Publish products in this order and show it on stderr; a line for each that ended is the result, on stdout.
 
     Args:
-        why: As `run_products` takes it.
+        why, options: As `run_products` takes them.
         as_json: Print no lines; the caller prints its one document.
     """
     from mesh_catalog.cli.live import LiveLines
@@ -53,7 +54,13 @@ def run_visibly(
 
     with LiveLines() as lines:
         return run_products(
-            mesh, order, open_spark=lambda: _open_spark(mesh, app_name, jobs, lines), why=why, jobs=jobs, tell=tell
+            mesh,
+            order,
+            open_spark=lambda: _open_spark(mesh, app_name, jobs, lines),
+            why=why,
+            jobs=jobs,
+            tell=tell,
+            options=options or {},
         )
 
 
@@ -116,7 +123,7 @@ def _print_ended(run: ProductRun) -> None:
 def _print_result(told: dict[str, Any]) -> None:
     if told["outcome"] == "unchanged":
         click.echo(
-            f"{told['product']}   v{told['version']}   no new file has arrived"
+            f"{told['product']}   v{told['version']}   nothing new has arrived"
             if told["version"] is not None
             else told["product"]
         )

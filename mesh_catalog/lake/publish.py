@@ -132,7 +132,7 @@ def _publish_run(
         principal=mesh.principal,
         run_id=run_id,
         contract_version=product.contract.version,
-        definition_digest=definition_digest(product),
+        definition_digest=definition_digest(product) if interval is None else None,
     )
     with _recorded(mesh, run):
         for attempt in range(ATTEMPTS):
@@ -163,7 +163,8 @@ def _publish_once(
         raise ConflictError(f"{product.name}: somebody else published it at the same time. Publish again.")
     batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes)
     if batch is None:
-        finish_run(mesh.catalog, run, outcome="unchanged")
+        seen = {changes.product: changes.version} if changes is not None else {}
+        finish_run(mesh.catalog, run, outcome="unchanged", inputs=seen)
         latest = latest_version(mesh.catalog, product.name)
         return PublishResult(
             product=product.name,

@@ -8,7 +8,7 @@ each is committed or not, so a run that died is simply run again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often a product is looked at that somebody else publishes."""
 
+_NO_OPTIONS: Mapping[str, bool] = {}
 Why = Callable[["ProductSpec"], Sequence[str]]
 RunState = Literal["waiting", "running", "published", "unchanged", "fresh", "stopped", "left out"]
 
@@ -57,6 +58,7 @@ def run_products(
     why: Why | None = None,
     jobs: int = 1,
     tell: Callable[[ProductRun], None],
+    options: Mapping[str, bool] = _NO_OPTIONS,
 ) -> list[ProductRun]:
     """Publish products.
 
@@ -66,6 +68,7 @@ def run_products(
         why: The reasons to publish a product, asked when its turn has come, and again once it has its lease; none: it
             is fresh and left as it is. All are published where this is None.
         jobs: How many are published at a time.
+        options: Of `publish_product`, for each.
         tell: Given each product's states as they change; called in this thread only.
 
     Returns:
@@ -75,7 +78,7 @@ def run_products(
         KeyboardInterrupt: Told of after the publishes that ran have ended.
     """
     with HeldLeases(mesh.catalog) as leases:
-        return _Run(mesh, order, open_spark, why, jobs, tell, leases).to_the_end()
+        return _Run(mesh, order, open_spark, why, jobs, tell, options, leases).to_the_end()
 
 
 class _Run:
@@ -87,6 +90,7 @@ class _Run:
         why: Why | None,
         jobs: int,
         tell: Callable[[ProductRun], None],
+        options: Mapping[str, bool],
         leases: HeldLeases,
     ) -> None:
         self._mesh = mesh
@@ -94,6 +98,7 @@ class _Run:
         self._why: Why = why or (lambda _product: ("",))
         self._jobs = jobs
         self._tell = tell
+        self._options = options
         self._leases = leases
         self._reads = {product.name: product_reads(product) for product in order}
         self._waiting = {product.name: product for product in order}
@@ -181,7 +186,7 @@ class _Run:
             try:
                 spark.sparkContext.setLocalProperty("spark.scheduler.pool", product.name)
                 session = own_session(spark, self._mesh.settings)
-                self._ended.put((product.name, publish_product(session, self._mesh, product)))
+                self._ended.put((product.name, publish_product(session, self._mesh, product, **self._options)))
             except BaseException as error:  # noqa: BLE001 - the deciding thread raises what is no MeshError
                 self._ended.put((product.name, error))
 

@@ -34,7 +34,7 @@ class Staleness:
     reasons: tuple[str, ...] = ()
     """Why it has to; empty where it is fresh."""
     notes: tuple[str, ...] = ()
-    """What changed and asks for no run: an appended product keeps the rows it has."""
+    """What changed and asks for no run, since only new input would be read: it holds from the next batch on."""
 
     @property
     def stale(self) -> bool:
@@ -52,16 +52,13 @@ def check_staleness(mesh: Mesh, product: ProductSpec, states: Mapping[str, Publi
     """
     known = read_publish_states(mesh.catalog) if states is None else states
     state = known.get(product.name, _UNKNOWN)
-    appends = product.contract.write_mode == "append"
+    ill = [_ENDS[state.last_outcome]] if state.tried and state.last_outcome in _ENDS else []
     if state.version is None:
-        tried = [_ENDS[state.last_outcome]] if product.name in known and state.last_outcome in _ENDS else []
-        return Staleness(reasons=("never published", *tried))
+        return Staleness(reasons=("never published", *ill))
     changes = tuple(_changed_definition(product, state))
-    reasons = [*_newer_inputs(product, state, known), *_changed_files(mesh, product, state)]
-    if state.last_outcome in _ENDS:
-        reasons.append(_ENDS[state.last_outcome])
-    if appends:
-        return Staleness(reasons=tuple(reasons), notes=changes)
+    reasons = (*_newer_inputs(product, state, known), *_changed_files(mesh, product, state), *ill)
+    if _keeps_rows(product):
+        return Staleness(reasons=reasons, notes=changes)
     return Staleness(reasons=(*reasons, *changes))
 
 
@@ -85,8 +82,18 @@ def require_inputs(mesh: Mesh, product: ProductSpec) -> None:
             )
 
 
+def _keeps_rows(product: ProductSpec) -> bool:
+    """Whether a publish reads only what is new, so that rows made before stay as they are."""
+    contract = product.contract
+    return contract.write_mode == "append" or contract.read_changes is not None or _reads_new_files(product)
+
+
+def _reads_new_files(product: ProductSpec) -> bool:
+    return product.source is not None and product.contract.write_mode != "overwrite"
+
+
 def _newer_inputs(product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]) -> Iterator[str]:
-    if product.source is not None and product.contract.write_mode == "append":
+    if _reads_new_files(product):
         return  # new files make its batches; other inputs are only looked up
     for name in product_reads(product):
         now, then = states.get(name, _UNKNOWN).version, state.inputs.get(name)
@@ -102,11 +109,11 @@ def _changed_files(mesh: Mesh, product: ProductSpec, state: PublishState) -> Ite
         yield f"only Spark can list {product.source.path}"
         return
     found = {file.identity for file in arrived}
-    appends = product.contract.write_mode == "append"
-    read = consumed_files(mesh.catalog, product.name) if appends else read_run_files(mesh.catalog, str(state.run_id))
+    keeps = _reads_new_files(product)
+    read = consumed_files(mesh.catalog, product.name) if keeps else read_run_files(mesh.catalog, str(state.run_id))
     if new := len(found - read):
         yield f"{new} new file" + ("s" if new > 1 else "")
-    elif not appends and (gone := len(read - found)):
+    elif not keeps and (gone := len(read - found)):
         yield f"{gone} file{'s' if gone > 1 else ''} gone"
 
 

@@ -20,7 +20,7 @@ class _Runs(TypedColumns):
     contract_version: Named[str | None]
     contract_digest: Named[str | None]
     definition_digest: Named[str | None]
-    """Of the transform and the source as they were when the run began; null where that is not known."""
+    """Of transform and source, where the run made the whole of a product by them; null for a slice or other rows."""
     started_at: Named[datetime] = Column(UtcDateTime)
     finished_at: Named[datetime | None] = Column(UtcDateTime)
     outcome: Named[str | None]

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.assets import definition_digest, sync_workspace
 from mesh_catalog.catalog.runs import RunOutcome, finish_run, latest_version, start_run
+from mesh_catalog.catalog.tables import runs
 from mesh_catalog.lake.sources import listed_files
 from mesh_catalog.settings import load_settings
 from tests.unit.catalog.samples import version_of, write_workspace
@@ -70,8 +72,19 @@ class Published:
             source_files=[file.identity for file in files or ()],
         )
 
-    def end(self, product: str, outcome: RunOutcome) -> None:
-        finish_run(self.mesh.catalog, self.start(product), outcome=outcome)
+    def end(self, product: str, outcome: RunOutcome, inputs: Mapping[str, int] | None = None) -> None:
+        finish_run(self.mesh.catalog, self.start(product), outcome=outcome, inputs=inputs)
+
+    def fill(self, product: str, inputs: Mapping[str, int]) -> None:
+        """As a backfill of one interval leaves it in the catalog."""
+        run_id = start_run(self.mesh.catalog, product=product, kind="publish", principal="ana")
+        made = version_of(product, 1, run_id)
+        finish_run(self.mesh.catalog, run_id, outcome="published", version=made, inputs=inputs)
+
+    def forget(self, product: str) -> None:
+        """As a catalog of before, or one that was made anew from the lake."""
+        with self.mesh.catalog.write() as connection:
+            connection.execute(update(runs).where(runs.c.product == product).values(definition_digest=None))
 
 
 @pytest.fixture

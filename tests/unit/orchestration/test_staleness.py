@@ -64,6 +64,17 @@ CHANGES: dict[str, tuple[Callable[[Published], object], str, tuple[str, ...]]] =
         TRANSACTIONS,
         ("build.sql or source.yaml changed",),
     ),
+    "a filled interval": (
+        lambda p: [p.publish(TRANSACTIONS), p.fill(DAILY, {TRANSACTIONS: 1})],
+        DAILY,
+        ("payments.transactions is v1, it was made from v0",),
+    ),
+    "an input that was looked at and had no new rows": (
+        lambda p: [p.publish(TRANSACTIONS), p.end(DAILY, "unchanged", {TRANSACTIONS: 1})],
+        DAILY,
+        (),
+    ),
+    "a run that nobody knows the transform of": (lambda p: p.forget(DAILY), DAILY, ("what made it is not known",)),
     "a failed run": (lambda p: p.end(DAILY, "failed"), DAILY, ("its last run failed",)),
     "a refused run": (lambda p: p.end(DAILY, "refused"), DAILY, ("its last run was refused",)),
     "a killed run": (lambda p: p.start(DAILY), DAILY, ("its last run did not end",)),
@@ -92,6 +103,21 @@ def test_an_appended_product_waits_for_files_and_only_notes_what_else_changed(pu
     assert not check_staleness(published.mesh, published.mesh.workspace.product(TRANSACTIONS)).stale
     published.land("b.csv")
     assert check_staleness(published.mesh, published.mesh.workspace.product(TRANSACTIONS)).reasons == ("1 new file",)
+
+
+def test_a_product_that_reads_changes_runs_for_changes_only(published: Published) -> None:
+    contract = published.root / "domains/payments/daily/contract.yaml"
+    text = contract.read_text().replace("required: true}", "required: true, primaryKey: true}")
+    custom = "[{property: writeMode, value: upsert}, {property: readChanges, value: payments.transactions}]"
+    contract.write_text(f"{text}customProperties: {custom}\n")
+    published.reload()
+    published.publish(DAILY, {TRANSACTIONS: 0})
+    published.edit("daily/build.sql", "sum", "max")
+    daily = published.mesh.workspace.product(DAILY)
+    assert check_staleness(published.mesh, daily).reasons == ()
+    assert check_staleness(published.mesh, daily).notes == ("build.sql changed",)
+    published.publish(TRANSACTIONS)
+    assert check_staleness(published.mesh, daily).reasons == ("payments.transactions is v1, it was made from v0",)
 
 
 def test_files_that_only_spark_can_list_are_a_reason_to_look(published: Published) -> None:
