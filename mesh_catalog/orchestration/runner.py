@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often a product is looked at that somebody else publishes."""
 
-_NO_OPTIONS: Mapping[str, bool] = {}
+_NO_OPTIONS: Mapping[str, Any] = {}
 Why = Callable[["ProductSpec"], Sequence[str]]
 RunState = Literal["waiting", "running", "published", "unchanged", "fresh", "stopped", "left out"]
 
@@ -58,7 +58,7 @@ def run_products(
     why: Why | None = None,
     jobs: int = 1,
     tell: Callable[[ProductRun], None],
-    options: Mapping[str, bool] = _NO_OPTIONS,
+    options: Mapping[str, Any] = _NO_OPTIONS,
 ) -> list[ProductRun]:
     """Publish products.
 
@@ -90,7 +90,7 @@ class _Run:
         why: Why | None,
         jobs: int,
         tell: Callable[[ProductRun], None],
-        options: Mapping[str, bool],
+        options: Mapping[str, Any],
         leases: HeldLeases,
     ) -> None:
         self._mesh = mesh

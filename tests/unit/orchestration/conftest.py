@@ -57,7 +57,7 @@ class Published:
             definition_digest=definition_digest(spec),
         )
 
-    def publish(self, product: str, inputs: Mapping[str, int] | None = None) -> None:
+    def publish(self, product: str, inputs: Mapping[str, int] | None = None) -> Published:
         """As a run leaves it in the catalog that read every file there is."""
         source = self.mesh.workspace.product(product).source
         files = listed_files(self.root, source) if source else []
@@ -71,9 +71,11 @@ class Published:
             inputs=inputs,
             source_files=[file.identity for file in files or ()],
         )
+        return self
 
-    def end(self, product: str, outcome: RunOutcome, inputs: Mapping[str, int] | None = None) -> None:
+    def end(self, product: str, outcome: RunOutcome, inputs: Mapping[str, int] | None = None) -> Published:
         finish_run(self.mesh.catalog, self.start(product), outcome=outcome, inputs=inputs)
+        return self
 
     def fill(self, product: str, inputs: Mapping[str, int]) -> None:
         """As a backfill of one interval leaves it in the catalog."""

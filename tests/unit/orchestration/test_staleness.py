@@ -65,12 +65,12 @@ CHANGES: dict[str, tuple[Callable[[Published], object], str, tuple[str, ...]]] =
         ("build.sql or source.yaml changed",),
     ),
     "a filled interval": (
-        lambda p: [p.publish(TRANSACTIONS), p.fill(DAILY, {TRANSACTIONS: 1})],
+        lambda p: p.publish(TRANSACTIONS).fill(DAILY, {TRANSACTIONS: 1}),
         DAILY,
         ("payments.transactions is v1, it was made from v0",),
     ),
     "an input that was looked at and had no new rows": (
-        lambda p: [p.publish(TRANSACTIONS), p.end(DAILY, "unchanged", {TRANSACTIONS: 1})],
+        lambda p: p.publish(TRANSACTIONS).end(DAILY, "unchanged", {TRANSACTIONS: 1}),
         DAILY,
         (),
     ),
@@ -78,7 +78,7 @@ CHANGES: dict[str, tuple[Callable[[Published], object], str, tuple[str, ...]]] =
     "a failed run": (lambda p: p.end(DAILY, "failed"), DAILY, ("its last run failed",)),
     "a refused run": (lambda p: p.end(DAILY, "refused"), DAILY, ("its last run was refused",)),
     "a killed run": (lambda p: p.start(DAILY), DAILY, ("its last run did not end",)),
-    "a failed run that was made good": (lambda p: [p.end(DAILY, "failed"), p.end(DAILY, "unchanged")], DAILY, ()),
+    "a failed run that was made good": (lambda p: p.end(DAILY, "failed").end(DAILY, "unchanged"), DAILY, ()),
 }
 
 
