@@ -47,23 +47,36 @@ def plan_run(
         NotFoundError: A name is no product.
         DocumentError: A transform cannot be read, or products read each other in a circle.
     """
-    targets = [mesh.workspace.product(name).name for name in names] or list(mesh.workspace.products)
-    order = publish_order(mesh.workspace, mesh.workspace.products)
-    reads = {product.name: product_reads(product) for product in order}
-    wanted = set(targets)
-    if downstream:
-        for product in order:
-            if wanted.intersection(reads[product.name]):
-                wanted.add(product.name)
-    for product in reversed(order):
-        if product.name in wanted:
-            wanted.update(reads[product.name])
-    return _planned(mesh, [p for p in order if p.name in wanted], reads, set(targets) if force else ())
+    products = mesh.workspace.products
+    targets = {mesh.workspace.product(name).name for name in names} or set(products)
+    wanted = _with_upstream(mesh, _with_downstream(mesh, targets) if downstream else targets)
+    order = publish_order(mesh.workspace, [name for name in products if name in wanted])
+    return _planned(mesh, order, targets if force else ())
 
 
-def _planned(
-    mesh: Mesh, order: Sequence[ProductSpec], reads: dict[str, tuple[str, ...]], forced: Collection[str]
-) -> list[PlannedProduct]:
+def _with_upstream(mesh: Mesh, names: Collection[str]) -> set[str]:
+    """The products, and all that they come from."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        product = mesh.workspace.products.get(name)
+        if product is not None and name not in found:
+            found.add(name)
+            todo.extend(product_reads(product))
+    return found
+
+
+def _with_downstream(mesh: Mesh, names: Collection[str]) -> set[str]:
+    """The products, and all that comes from them."""
+    found = set(names)
+    for product in publish_order(mesh.workspace, mesh.workspace.products):
+        if found.intersection(product_reads(product)):
+            found.add(product.name)
+    return found
+
+
+def _planned(mesh: Mesh, order: Sequence[ProductSpec], forced: Collection[str]) -> list[PlannedProduct]:
     states = read_publish_states(mesh.catalog)
     running: set[str] = set()
     planned = []
@@ -73,7 +86,7 @@ def _planned(
             product=product,
             reasons=found.reasons or (("--force",) if product.name in forced else ()),
             notes=found.notes,
-            follows=tuple(name for name in reads[product.name] if name in running),
+            follows=tuple(name for name in product_reads(product) if name in running),
         )
         planned.append(item)
         if item.to_run:

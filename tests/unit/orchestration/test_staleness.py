@@ -156,6 +156,8 @@ def test_a_plan_holds_the_named_with_what_they_come_from(published: Published) -
     assert planned(DAILY, force=True) == {"transactions": (), "daily": ("--force",)}
     with pytest.raises(NotFoundError, match=r"Did you mean 'payments\.daily'"):
         planned("payments.dayly")
+    published.edit("weekly/build.sql", "payments.daily", "payments.nowhere")
+    assert planned(DAILY) == {"transactions": (), "daily": ()}  # what another one does wrong, is not looked at
 
 
 def test_a_run_of_fresh_products_ends_without_spark(published: Published) -> None:
