@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 
 _INDEXED: Mapping[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
 
-__all__ = ["SyncResult", "contract_digest", "read_owner", "register_model", "register_product", "sync_workspace"]
+__all__ = [
+    "SyncResult",
+    "contract_digest",
+    "definition_digest",
+    "read_owner",
+    "register_model",
+    "register_product",
+    "sync_workspace",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,12 @@ class _Changes:
 def contract_digest(contract: Contract) -> str:
     """SHA-256 over everything that a contract promises; where its file lies does not count."""
     return digest_of({key: value for key, value in contract.__dict__.items() if key != "path"})
+
+
+def definition_digest(product: ProductSpec) -> str:
+    """SHA-256 over how a product is made: the text of its transform, and its source."""
+    build = hashlib.sha256(product.build.read_bytes()).hexdigest() if product.build else None
+    return digest_of([build, product.source])
 
 
 def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:

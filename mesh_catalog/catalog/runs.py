@@ -28,6 +28,7 @@ from mesh_catalog.catalog.versions import (
 from mesh_catalog.errors import ConflictError, NotFoundError
 
 __all__ = [
+    "FINAL_OUTCOMES",
     "CheckRecord",
     "CheckVerdict",
     "RunEnd",
@@ -53,7 +54,8 @@ __all__ = [
 RunKind = Literal["publish", "train", "score", "monitor", "retrain"]
 RunOutcome = Literal["published", "unchanged", "refused", "failed", "done"]
 CheckVerdict = Literal["pass", "warn", "fail", "quarantine", "not_run"]
-_FINAL = ("published", "unchanged", "done")
+FINAL_OUTCOMES = ("published", "unchanged", "done")
+"""Of a run that ended well: nothing about it changes any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ def start_run(
     principal: str,
     run_id: str | None = None,
     contract_version: str | None = None,
+    definition_digest: str | None = None,
 ) -> str:
     """Note that a run begins; returns its id.
 
@@ -134,6 +137,7 @@ def start_run(
                     principal=principal,
                     contract_version=contract_version,
                     contract_digest=digest,
+                    definition_digest=definition_digest,
                     started_at=utc_now(),
                 )
             )
@@ -141,7 +145,7 @@ def start_run(
             raise ConflictError(
                 f"{product}: the run {chosen} is a {known['kind']} of {known['product']}. A run has an id of its own."
             )
-        elif known["outcome"] not in _FINAL:
+        elif known["outcome"] not in FINAL_OUTCOMES:
             connection.execute(
                 update(runs).where(runs.c.id == chosen).values(outcome=None, finished_at=None, message=None)
             )
@@ -190,7 +194,7 @@ def finish_runs(catalog: Catalog, ends: Sequence[RunEnd]) -> None:
 
 
 def _finish(connection: Connection, end: RunEnd) -> None:
-    if _find_run(connection, end.run_id, end.version) in _FINAL:
+    if _find_run(connection, end.run_id, end.version) in FINAL_OUTCOMES:
         return
     if end.version is not None:
         insert_version(connection, end.run_id, end.version)
@@ -308,7 +312,7 @@ def consumed_files(catalog: Catalog, product: str) -> set[str]:
     query = (
         select(run_files.c.path)
         .join(runs, runs.c.id == run_files.c.run_id)
-        .where(runs.c.product == product, runs.c.outcome.in_(_FINAL))
+        .where(runs.c.product == product, runs.c.outcome.in_(FINAL_OUTCOMES))
     )
     with catalog.read() as connection:
         return set(connection.execute(query).scalars())

@@ -26,6 +26,8 @@ VERBS = {
     "import": ("import_file", "Make data products from a file, or from a dbt project."),
     "check": ("check", "Validate the workspace; every mistake with its file and line."),
     "publish": ("publish", "Publish data products: all of the workspace, or those named."),
+    "run": ("run", "Publish what is stale: inputs changed, files arrived, a transform edited."),
+    "export": ("export", "Write files for other tools: an Airflow DAG."),
     "search": ("search", "Find products, columns, models, dashboards and owners."),
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),
@@ -40,7 +42,7 @@ VERBS = {
 }
 """Verb → its module in this package, and its line in `mesh --help`."""
 
-JOB_VERBS = ("publish", "train", "score", "monitor", "retrain")
+JOB_VERBS = ("publish", "run", "train", "score", "monitor", "retrain")
 """The verbs that run on Spark, and so by spark-submit too."""
 
 _JOB = '''"""spark-submit jobs/{verb}.py …  is  mesh {verb} …  on the cluster that spark-submit names."""

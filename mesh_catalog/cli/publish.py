@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.errors import MeshError
     from mesh_catalog.specs import ProductSpec
 
 __all__ = ["command"]
@@ -41,10 +38,10 @@ def command(
     as_json: bool,
     master: str | None,
 ) -> None:
-    """Publish data products: all of the workspace, or those named, inputs first.
+    """Publish data products: all of the workspace, or those named, inputs first, fresh or not.
 
     A batch that breaks its contract is refused and readers stay on the version they had (exit 3). Products that read a
-    refused one are left out; the others go on.
+    refused one are left out; the others go on. Only what is stale: mesh run.
 
     With --from and --to, one interval of event time after another; the same command goes on where it was stopped.
 
@@ -105,103 +102,15 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
 def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: bool, fresh: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
-    from mesh_catalog.errors import MeshError
+    from mesh_catalog.cli.products import exit_code, run_visibly, tell_run
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    publisher = _Publisher(mesh, whole=whole, fresh=fresh)
-    told: list[dict[str, Any]] = []
-    for product in order:
-        try:
-            told.append(publisher.publish(product))
-        except MeshError as error:
-            publisher.stopped[product.name] = error
-            told.append({"product": product.name, "outcome": "stopped", "error": str(error)})
-        if not as_json:
-            _print_result(told[-1])
+    ended = run_visibly(
+        mesh, order, jobs=1, app_name="mesh publish", as_json=as_json, options={"whole": whole, "fresh": fresh}
+    )
     if as_json:
-        emit_json(told)
-    errors = [error for error in publisher.stopped.values() if error is not None]
-    if errors:
-        raise SystemExit(max(error.exit_code for error in errors))
-    if not as_json and told:
+        emit_json([tell_run(run) for run in ended])
+    if code := exit_code(ended):
+        raise SystemExit(code)
+    if not as_json and ended:
         click.echo(f"next: mesh show {order[-1].name}", err=True)
-
-
-class _Publisher:
-    """Publishes one product after another; Spark starts with the first that needs it."""
-
-    def __init__(self, mesh: Mesh, *, whole: bool, fresh: bool) -> None:
-        self.mesh = mesh
-        self.slicing = {"whole": whole, "fresh": fresh}
-        self.spark: SparkSession | None = None
-        self.stopped: dict[str, MeshError | None] = {}
-        """Products that were not published; None for those left out because of another."""
-
-    def publish(self, product: ProductSpec) -> dict[str, Any]:
-        from mesh_catalog.cli.output import progress
-        from mesh_catalog.lake.publish import publish_product, require_owner
-        from mesh_catalog.workspace import product_reads
-
-        blocked = [name for name in product_reads(product) if name in self.stopped]
-        if blocked:
-            self.stopped[product.name] = None
-            return {"product": product.name, "outcome": "left out", "reason": f"reads {', '.join(blocked)}"}
-        require_owner(product)
-        spark = self._session()
-        with progress(f"publishes {product.name}"):
-            return _told(publish_product(spark, self.mesh, product, **self.slicing))
-
-    def _session(self) -> SparkSession:
-        from mesh_catalog.cli.output import progress
-        from mesh_catalog.lake.session import open_session
-
-        if self.spark is None:
-            with progress("starts Spark"):
-                self.spark = open_session(self.mesh.settings, app_name="mesh publish")
-        return self.spark
-
-
-def _told(result: Any) -> dict[str, Any]:
-    verdicts = [check.verdict for check in result.checks]
-    return {
-        "product": result.product,
-        "outcome": result.outcome,
-        "version": result.version,
-        "rows": result.rows,
-        "total_rows": result.total_rows,
-        "quarantined": result.quarantined_count,
-        "checks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
-        "warnings": [f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"],
-        "not_run": [f"{c.text}: {c.reason}" for c in result.checks if c.verdict == "not_run"],
-        "run_id": result.run_id,
-        "seconds": round(result.seconds, 2),
-    }
-
-
-def _print_result(told: dict[str, Any]) -> None:
-    if "error" in told:
-        click.echo(told["error"], err=True)
-        return
-    if told["outcome"] == "left out":
-        click.echo(f"{told['product']}   left out: {told['reason']}, which was not published", err=True)
-        return
-    if told["outcome"] == "unchanged":
-        click.echo(
-            f"{told['product']}   v{told['version']}   nothing new has arrived"
-            if told["version"] is not None
-            else told["product"]
-        )
-        return
-    parts = [
-        told["product"],
-        f"v{told['version']}",
-        f"{told['rows']:,} rows",
-        f"{told['checks'].get('pass', 0)} checks passed",
-    ]
-    if told["quarantined"]:
-        parts.append(f"{told['quarantined']:,} rows in quarantine")
-    click.echo("   ".join([*parts, "profile kept", f"{told['seconds']:.1f} s"]))
-    for line in told["warnings"]:
-        click.echo(f"  warning: {line}", err=True)
-    for line in told["not_run"]:
-        click.echo(f"  not run: {line}", err=True)

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mesh_catalog.contracts.contract import Column, Rule, Severity
+from mesh_catalog.contracts.contract import Column, Contract, Rule, Severity
 from mesh_catalog.contracts.rules import read_severity
 from mesh_catalog.contracts.types import is_temporal
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import nearest
 
-__all__ = ["freshness_rule"]
+__all__ = ["frequency_seconds", "freshness_rule"]
 
 _FRESHNESS: Final = ("freshness", "latency")
 _UNIT_SECONDS: Final[Mapping[str, int]] = {
@@ -67,6 +67,13 @@ def freshness_rule(
     )
 
 
+def frequency_seconds(contract: Contract) -> int | None:
+    """How often the contract promises new data; None where it says no length of time that can be read."""
+    levels = [level for level in contract.service_levels if str(level.get("property")).lower() == "frequency"]
+    found = [_length_seconds(level.get("value"), level.get("unit")) for level in levels]
+    return min((seconds for seconds in found if seconds is not None), default=None)
+
+
 def _severity(document: Document, entry: Mapping[str, Any], place: Place) -> Severity:
     """A warning, unless a customProperty says otherwise."""
     found: Severity = "warning"
@@ -79,15 +86,23 @@ def _severity(document: Document, entry: Mapping[str, Any], place: Place) -> Sev
 
 
 def _seconds(document: Document, entry: Mapping[str, Any], place: Place) -> int:
-    match = _LENGTH.fullmatch(str(entry["value"]))
-    unit = (match[2] if match and match[2] else str(entry.get("unit", ""))).strip().lower()
-    if match is None or unit not in _UNIT_SECONDS or float(match[1]) <= 0:
+    seconds = _length_seconds(entry["value"], entry.get("unit"))
+    if seconds is None:
+        unit = str(entry.get("unit", "")).strip().lower()
         raise document.error(
             f"{entry['property']} needs a length of time, not '{str(entry['value'])[:40]} {unit[:20]}'."
             " Write for example value: 2 and unit: d (s, min, h, d, w, mo or y).",
             *place,
         )
-    return max(round(float(match[1]) * _UNIT_SECONDS[unit]), 1)
+    return seconds
+
+
+def _length_seconds(value: object, unit: object) -> int | None:
+    match = _LENGTH.fullmatch(str(value))
+    named = (match[2] if match and match[2] else str(unit or "")).strip().lower()
+    if match is None or named not in _UNIT_SECONDS or float(match[1]) <= 0:
+        return None
+    return max(round(float(match[1]) * _UNIT_SECONDS[named]), 1)
 
 
 def _lasting(seconds: int) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.assets import definition_digest
 from mesh_catalog.catalog.runs import finish_run, latest_version, read_run, read_versions, start_run
 from mesh_catalog.errors import ConflictError, InputError, MeshError, StorageError, TransformError
 from mesh_catalog.lake.checkpoint import (
@@ -97,7 +98,8 @@ def publish_changes(
     if newest is not None and newest.version > held:
         stream.recorded(lambda: stream.run(spark, held), run_id)
     if not stream.results:
-        nothing = Changes(product=stream.input, after=held, version=held, rows=None)
+        seen = newest.version if newest is not None else held
+        nothing = Changes(product=stream.input, after=held, version=seen, rows=None)
         return publish(spark, mesh, product, run_id=run_id, changes=nothing)
     rows, seconds = (sum(getattr(result, name) for result in stream.results) for name in ("rows", "seconds"))
     return replace(stream.results[-1], rows=rows, seconds=seconds)
@@ -155,6 +157,7 @@ class _Stream:
                     principal=self.mesh.principal,
                     run_id=run_id,
                     contract_version=self.product.contract.version,
+                    definition_digest=definition_digest(self.product),
                 )
                 finish_run(self.mesh.catalog, failed, outcome="failed", message=str(error))
             raise

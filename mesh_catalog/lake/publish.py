@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.locations import table_location
-from mesh_catalog.catalog.assets import register_product
+from mesh_catalog.catalog.assets import definition_digest, register_product
 from mesh_catalog.catalog.runs import (
     CheckRecord,
     finish_run,
@@ -184,6 +184,7 @@ def _publish_run(
         principal=mesh.principal,
         run_id=run_id,
         contract_version=product.contract.version,
+        definition_digest=definition_digest(product) if interval is None else None,
     )
     with _recorded(mesh, run):
         for attempt in range(ATTEMPTS):
@@ -213,7 +214,8 @@ def _publish_once(
         raise ConflictError(f"{product.name}: somebody else published it at the same time. Publish again.")
     batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes)
     if batch is None:
-        finish_run(mesh.catalog, run, outcome="unchanged")
+        seen = {changes.product: changes.version} if changes is not None else {}
+        finish_run(mesh.catalog, run, outcome="unchanged", inputs=seen)
         latest = latest_version(mesh.catalog, product.name)
         return PublishResult(
             product=product.name,

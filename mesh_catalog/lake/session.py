@@ -31,7 +31,7 @@ from mesh_catalog.lake.java import require_java
 if TYPE_CHECKING:
     from mesh_catalog.settings import Settings
 
-__all__ = ["close_session", "log_configuration", "open_session", "openlineage_file"]
+__all__ = ["close_session", "log_configuration", "open_session", "openlineage_file", "own_session"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,11 @@ def open_session(settings: Settings, *, app_name: str) -> SparkSession:
             f"Spark does not start on {conf.get('spark.master')} ({error.java_exception.getClass().getSimpleName()}). "
             "Check that the master runs, and spark.conf in conf/."
         ) from error
+
+
+def own_session(spark: SparkSession, settings: Settings) -> SparkSession:
+    """A session for one thread, in the same context: its settings and views are seen by no other thread."""
+    return _adopted(spark.newSession(), settings)
 
 
 def close_session() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.specs import SourceSpec
 
-__all__ = ["BROKEN_METRIC", "SourceFile", "new_files", "read_source"]
+__all__ = ["BROKEN_METRIC", "SourceFile", "listed_files", "new_files", "read_source"]
 
 BROKEN_METRIC = "broken_source_rows"
 _CORRUPT = "_mesh_corrupt_record"
@@ -44,6 +44,11 @@ def new_files(spark: SparkSession, workspace: Path, source: SourceSpec, consumed
     if not found:
         raise NotFoundError(f"{source.path}: no file has arrived. Put one there and publish again.")
     return [file for file in sorted(found, key=lambda file: file.path) if file.identity not in consumed]
+
+
+def listed_files(workspace: Path, source: SourceSpec) -> list[SourceFile] | None:
+    """Files that match the source's path; None where only Spark can list them."""
+    return None if "://" in source.path else _local_files(workspace, source.path)
 
 
 def _local_files(workspace: Path, pattern: str) -> list[SourceFile]:

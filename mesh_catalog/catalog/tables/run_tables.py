@@ -19,6 +19,8 @@ class _Runs(TypedColumns):
     principal: Named[str]
     contract_version: Named[str | None]
     contract_digest: Named[str | None]
+    definition_digest: Named[str | None]
+    """Of transform and source, where the run made the whole of a product by them; null for a slice or other rows."""
     started_at: Named[datetime] = Column(UtcDateTime)
     finished_at: Named[datetime | None] = Column(UtcDateTime)
     outcome: Named[str | None]
