@@ -24,9 +24,7 @@ __all__ = ["command"]
 @click.option("--interval", metavar="LENGTH", help="Length of a backfill's intervals; the contract says it otherwise.")
 @click.option("--force", is_flag=True, help="Backfill intervals again that are done.")
 @click.option("--whole", is_flag=True, help="Where a product reads changes: read the whole input once more.")
-@click.option(
-    "--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: go on without the old one."
-)
+@click.option("--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: begin a new one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--master", help="Spark master; conf/ says it otherwise.")
 def command(
@@ -55,6 +53,7 @@ def command(
     """
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.cli.backfill import backfill_products, parse_period
+    from mesh_catalog.cli.changes import begin_anew
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import publish_order
 
@@ -65,8 +64,8 @@ def command(
         raise click.UsageError(f"{given[0]} needs the names of the products.")
     if force and period is None:
         raise click.UsageError("--force needs --from and --to: it does intervals again.")
-    if (whole or fresh) and (period is not None or dry_run):
-        raise click.UsageError(f"{'--whole' if whole else '--new-checkpoint'} goes with no other option.")
+    if (whole or fresh) and (period is not None or dry_run or (whole and fresh)):
+        raise click.UsageError(f"{'--whole' if whole else '--new-checkpoint'} goes by itself.")
     with open_mesh(load_settings(master=master)) as mesh:
         order = publish_order(mesh.workspace, list(products) or list(mesh.workspace.products))
         if period is not None:
@@ -76,16 +75,9 @@ def command(
             _print_plan(order, as_json=as_json)
             return
         if whole or fresh:
-            _require_changes(order, given[0])
-        _publish_all(mesh, order, as_json=as_json, whole=whole, fresh=fresh)
-
-
-def _require_changes(order: list[ProductSpec], option: str) -> None:
-    from mesh_catalog.errors import InputError
-
-    for product in order:
-        if product.contract.read_changes is None:
-            raise InputError(f"{product.name}: reads its inputs whole, so {option} means nothing. Leave it out.")
+            begin_anew(mesh, order, whole=whole, as_json=as_json)
+            return
+        _publish_all(mesh, order, as_json=as_json)
 
 
 def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
@@ -102,13 +94,13 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
     )
 
 
-def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: bool, fresh: bool) -> None:
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.errors import MeshError
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    publisher = _Publisher(mesh, whole=whole, fresh=fresh)
+    publisher = _Publisher(mesh)
     told: list[dict[str, Any]] = []
     for product in order:
         try:
@@ -130,9 +122,8 @@ def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: 
 class _Publisher:
     """Publishes one product after another; Spark starts with the first that needs it."""
 
-    def __init__(self, mesh: Mesh, *, whole: bool, fresh: bool) -> None:
+    def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
-        self.slicing = {"whole": whole, "fresh": fresh}
         self.spark: SparkSession | None = None
         self.stopped: dict[str, MeshError | None] = {}
         """Products that were not published; None for those left out because of another."""
@@ -149,7 +140,7 @@ class _Publisher:
         require_owner(product)
         spark = self._session()
         with progress(f"publishes {product.name}"):
-            return _told(publish_product(spark, self.mesh, product, **self.slicing))
+            return _told(publish_product(spark, self.mesh, product))
 
     def _session(self) -> SparkSession:
         from mesh_catalog.cli.output import progress

@@ -193,25 +193,29 @@ class _Stream:
         reader = reader.option("maxFilesPerTrigger", _FILES_PER_BATCH)
         if not self.checkpoint.is_begun:  # later it would hold the schema of that version against today's
             reader = reader.option("startingVersion", self.checkpoint.first_version)
-        writer = reader.load(self.input_location).writeStream.foreachBatch(self._publish)
+        writer = reader.load(self.input_location).writeStream.foreachBatch(self._on_batch)
         query = writer.option("checkpointLocation", self.checkpoint.path).trigger(availableNow=True).start()
         try:
             query.awaitTermination()
         finally:
             query.stop()
 
-    def _publish(self, rows: DataFrame, batch: int) -> None:
+    def _on_batch(self, rows: DataFrame, batch: int) -> None:
         """foreachBatch: runs in the stream's own thread, where Delta looks for the gate."""
         try:
-            changes = self._changes(rows, self.checkpoint.span(batch))
-            if changes is not None:
-                name = f"{self.product.name} {self.checkpoint.query_id} {batch}"
-                run_id = hashlib.sha256(name.encode()).hexdigest()[:32]
-                result = self.publish(rows.sparkSession, self.mesh, self.product, run_id=run_id, changes=changes)
-                self.results.append(result)
+            self.publish_batch(rows, batch)
         except BaseException as error:  # noqa: BLE001 - kept, and raised by `run` in the caller's thread
             self.error = error
             raise RuntimeError("refused") from None  # its text goes into Spark's log
+
+    def publish_batch(self, rows: DataFrame, batch: int) -> None:
+        """Publish a micro-batch, once."""
+        changes = self._changes(rows, self.checkpoint.span(batch))
+        if changes is not None:
+            name = f"{self.product.name} {self.checkpoint.query_id} {batch}"
+            run_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+            result = self.publish(rows.sparkSession, self.mesh, self.product, run_id=run_id, changes=changes)
+            self.results.append(result)
 
     def _changes(self, rows: DataFrame, span: Span) -> Changes | None:
         """A micro-batch, as what changed up to a version of the input; None where the table has it, or it is empty.
