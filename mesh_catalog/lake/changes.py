@@ -95,12 +95,15 @@ def publish_changes(
         return publish(spark, mesh, product, run_id=run_id)
     newest = latest_version(mesh.catalog, stream.input)
     if newest is not None and newest.version > held:
-        stream.recorded(lambda: stream.run(spark, held), run_id)
+        stream.run(spark, held, run_id)
     if not stream.results:
         nothing = Changes(product=stream.input, after=held, version=held, rows=None)
         return publish(spark, mesh, product, run_id=run_id, changes=nothing)
-    rows, seconds = (sum(getattr(result, name) for result in stream.results) for name in ("rows", "seconds"))
-    return replace(stream.results[-1], rows=rows, seconds=seconds)
+    return replace(
+        stream.results[-1],
+        rows=sum(result.rows for result in stream.results),
+        seconds=sum(result.seconds for result in stream.results),
+    )
 
 
 def held_version(mesh: Mesh, product: str, read: str) -> int | None:
@@ -120,6 +123,8 @@ class _Stream:
     publish: Callable[..., PublishResult]
     results: list[PublishResult] = field(default_factory=list)
     error: BaseException | None = None
+    begun: bool = False
+    """Whether a micro-batch has been begun, which has a run of its own."""
     checkpoint: Checkpoint = field(init=False)
 
     @property
@@ -142,12 +147,12 @@ class _Stream:
     def held(self) -> int | None:
         return held_version(self.mesh, self.product.name, self.input)
 
-    def recorded(self, run: Callable[[], None], run_id: str | None) -> None:
-        """Leave a failure before the first micro-batch in the catalog; later ones are recorded with their runs."""
+    def run(self, spark: SparkSession, held: int, run_id: str | None) -> None:
+        """Read what came after `held`, and publish it; leave a failure in the catalog."""
         try:
-            run()
+            self._run(spark, held)
         except MeshError as error:
-            if self.error is None:
+            if not self.begun:
                 failed = start_run(
                     self.mesh.catalog,
                     product=self.product.name,
@@ -159,8 +164,7 @@ class _Stream:
                 finish_run(self.mesh.catalog, failed, outcome="failed", message=str(error))
             raise
 
-    def run(self, spark: SparkSession, held: int) -> None:
-        """Read what came after `held`, and publish it."""
+    def _run(self, spark: SparkSession, held: int) -> None:
         from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
 
@@ -214,6 +218,7 @@ class _Stream:
         if changes is not None:
             name = f"{self.product.name} {self.checkpoint.query_id} {batch}"
             run_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+            self.begun = True
             result = self.publish(rows.sparkSession, self.mesh, self.product, run_id=run_id, changes=changes)
             self.results.append(result)
 
@@ -258,9 +263,11 @@ class _Stream:
         return self._feed_is_gone(gone[1], held) if gone else self._broken_checkpoint(held)
 
     def _gone_while_written(self, error: BaseException, held: int) -> BaseException:
-        condition = spark_condition(error.__cause__) or "" if error.__cause__ is not None else ""
-        if isinstance(error, TransformError) and (gone := _FEED_IS_GONE.search(f"[{condition}]")):
-            return self._feed_is_gone(gone[1], held)
+        """The error of a micro-batch; one of the feed itself where its files are not there."""
+        cause = error.__cause__
+        if isinstance(error, TransformError) and cause is not None:
+            gone = _FEED_IS_GONE.search(f"[{spark_condition(cause)}] {cause}")
+            return self._feed_is_gone(gone[1], held) if gone else error
         return error
 
     def _feed_is_gone(self, condition: str, held: int) -> StorageError:

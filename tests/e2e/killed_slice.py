@@ -19,7 +19,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "files are written": (audit, "judge_counts"),
     "Delta has committed": (batch, "record_commit"),
 }
-"""Step → the function that would come next: the process dies when it is called, in a backfill when its second interval calls it."""
+"""Step → the function that would come next: the process dies there, in a backfill in its second interval."""
 AFTER: dict[str, tuple[Any, str]] = {"the catalog knows, the checkpoint does not": (_Stream, "publish_batch")}
 """Step → the function that has just returned."""
 
