@@ -19,7 +19,7 @@ from mesh_catalog.lake.read import read_table
 from mesh_catalog.specs import Interval
 from tests.lake.conftest import ORDERS, Shop, order
 
-COLUMNS = [
+COLUMNS: list[dict[str, Any]] = [
     {"name": "day", "logicalType": "date", "required": True, "unique": True, "primaryKey": True},
     {"name": "amount", "logicalType": "number", "logicalTypeOptions": {"maximum": 1000}},
     {"name": "before", "logicalType": "number", "description": "Amount of the day before."},
@@ -31,10 +31,10 @@ select day, amount, lag(amount) over (order by day) as before from days
 PERIOD = ("--from", "2026-01-01", "--to", "2026-01-05")
 
 
-def contract(**properties: Any) -> dict[str, Any]:
-    """The contract of shop.daily."""
-    found = copy.deepcopy(ORDERS) | {"id": "shop.daily"}
-    found["schema"] = [{"name": "daily", "properties": COLUMNS}]
+def contract(name: str = "daily", **properties: Any) -> dict[str, Any]:
+    """The contract of shop.daily, or of another product with the same columns."""
+    found = copy.deepcopy(ORDERS) | {"id": f"shop.{name}"}
+    found["schema"] = [{"name": name, "properties": COLUMNS}]
     custom = {"writeMode": "overwrite_interval", "eventTime": "day", "lookback": "1d"} | properties
     found["customProperties"] = [{"property": key, "value": value} for key, value in custom.items() if value]
     return found
@@ -66,14 +66,17 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
 ) -> None:
     daily.land("b", [order(5, day=3, amount=5000)])
     daily.publish()
+    daily.write("domains/shop/recent/contract.yaml", contract("recent"))
+    daily.write("domains/shop/recent/build.sql", "select * from shop.daily")
     capsys.readouterr()
-    assert run_command(["publish", "shop.daily", *PERIOD]) == 3
+    assert run_command(["publish", "shop.recent", "shop.daily", *PERIOD]) == 3
     told = capsys.readouterr()
     assert [line.split("   ")[1] for line in told.out.splitlines()] == [
         "2026-01-01 to 2026-01-02",
         "2026-01-02 to 2026-01-03",
     ]
     assert "amount <= 1000" in told.err
+    assert "shop.recent   left out: reads shop.daily, which was not finished" in told.err
     assert "stopped at 2026-01-03 to 2026-01-04; the same command goes on there" in told.err
     assert rows(daily) == {date(2026, 1, 1): (10.5, None), date(2026, 1, 2): (10.5, 10.5)}
 
@@ -88,9 +91,10 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
     daily.write("domains/shop/daily/build.sql", SQL)
 
     daily.write("domains/shop/daily/contract.yaml", json.dumps(contract()).replace("1000", "10000"))
-    assert run_command(["publish", "shop.daily", *PERIOD, "--json"]) == 0
+    assert run_command(["publish", "shop.recent", "shop.daily", *PERIOD, "--json"]) == 0
     resumed = json.loads(capsys.readouterr().out)
-    assert [step["outcome"] for step in resumed] == ["done", "done", "published", "published"]
+    assert [step["product"] for step in resumed] == ["shop.daily"] * 4 + ["shop.recent"] * 4
+    assert [step["outcome"] for step in resumed] == ["done"] * 2 + ["published"] * 6
     assert rows(daily)[date(2026, 1, 3)] == (5010.5, 10.5)
     assert versions(daily) == 4
 
@@ -110,7 +114,7 @@ def test_it_is_idempotent_and_force_does_it_again(daily: Shop, capsys: pytest.Ca
 
 
 def test_source_files_are_cut_to_the_interval_and_none_counts_as_consumed(shop: Shop) -> None:
-    orders = copy.deepcopy(ORDERS)
+    orders: dict[str, Any] = copy.deepcopy(ORDERS)
     orders["customProperties"][1]["value"] = "overwrite_interval"
     shop.write("domains/shop/orders/contract.yaml", orders)
     shop.reload()
