@@ -107,9 +107,12 @@ def publish_changes(
 
 
 def held_version(mesh: Mesh, product: str, read: str) -> int | None:
-    """The version of an input up to which a product's newest version goes; None where it never read it."""
-    latest = latest_version(mesh.catalog, product)
-    return read_run(mesh.catalog, latest.run_id).inputs.get(read) if latest else None
+    """The version of an input up to which a product's table goes; None where no run of it ever read that input."""
+    for record in reversed(read_versions(mesh.catalog, product)):  # the newest may be of upkeep, which reads nothing
+        version = read_run(mesh.catalog, record.run_id).inputs.get(read)
+        if version is not None:
+            return version
+    return None
 
 
 @dataclass(kw_only=True)
