@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.cli.live import LiveLines
+    from mesh_catalog.lake.publish import PublishResult
     from mesh_catalog.orchestration.runner import ProductRun
     from mesh_catalog.specs import ProductSpec
 
-__all__ = ["exit_code", "run_visibly", "tell_run"]
+__all__ = ["exit_code", "print_result", "run_visibly", "tell_result", "tell_run"]
 
 
 def run_visibly(
@@ -27,12 +28,11 @@ def run_visibly(
     app_name: str,
     as_json: bool,
     why: Callable[[ProductSpec], Sequence[str]] | None = None,
-    options: Mapping[str, bool] | None = None,
 ) -> list[ProductRun]:
     """Publish products in this order and show it on stderr; a line for each that ended is the result, on stdout.
 
     Args:
-        why, options: As `run_products` takes them.
+        why: As `run_products` takes it.
         as_json: Print no lines; the caller prints its one document.
     """
     from mesh_catalog.cli.live import LiveLines
@@ -60,7 +60,6 @@ def run_visibly(
             why=why,
             jobs=jobs,
             tell=tell,
-            options=options or {},
         )
 
 
@@ -69,15 +68,11 @@ def exit_code(runs: Sequence[ProductRun]) -> int:
     return max((run.error.exit_code for run in runs if run.error is not None), default=0)
 
 
-def tell_run(run: ProductRun) -> dict[str, Any]:
-    """How one product ended, for JSON."""
-    if run.result is None:
-        told: dict[str, Any] = {"product": run.product, "outcome": run.state}
-        return told | ({"error": str(run.error)} if run.error else {"reason": run.reason} if run.reason else {})
-    result = run.result
+def tell_result(result: PublishResult) -> dict[str, Any]:
+    """What a publish did, for JSON."""
     verdicts = [check.verdict for check in result.checks]
     return {
-        "product": run.product,
+        "product": result.product,
         "outcome": result.outcome,
         "version": result.version,
         "rows": result.rows,
@@ -89,6 +84,14 @@ def tell_run(run: ProductRun) -> dict[str, Any]:
         "run_id": result.run_id,
         "seconds": round(result.seconds, 2),
     }
+
+
+def tell_run(run: ProductRun) -> dict[str, Any]:
+    """How one product ended, for JSON."""
+    if run.result is None:
+        told: dict[str, Any] = {"product": run.product, "outcome": run.state}
+        return told | ({"error": str(run.error)} if run.error else {"reason": run.reason} if run.reason else {})
+    return tell_result(run.result)
 
 
 def _open_spark(mesh: Mesh, app_name: str, jobs: int, lines: LiveLines) -> SparkSession:
@@ -117,10 +120,11 @@ def _print_ended(run: ProductRun) -> None:
     elif run.state == "fresh":
         click.echo(f"{run.product}   is fresh now")
     elif run.result is not None:
-        _print_result(tell_run(run))
+        print_result(tell_run(run))
 
 
-def _print_result(told: dict[str, Any]) -> None:
+def print_result(told: dict[str, Any]) -> None:
+    """A line of what `tell_result` says; warnings on stderr."""
     if told["outcome"] == "unchanged":
         click.echo(
             f"{told['product']}   v{told['version']}   nothing new has arrived"

@@ -21,9 +21,8 @@ __all__ = ["command"]
 @click.option("--interval", metavar="LENGTH", help="Length of a backfill's intervals; the contract says it otherwise.")
 @click.option("--force", is_flag=True, help="Backfill intervals again that are done.")
 @click.option("--whole", is_flag=True, help="Where a product reads changes: read the whole input once more.")
-@click.option(
-    "--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: go on without the old one."
-)
+@click.option("--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: begin a new one.")
+@click.option("--together", is_flag=True, help="All or none: readers see every new version, or no one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--master", help="Spark master; conf/ says it otherwise.")
 def command(
@@ -35,6 +34,7 @@ def command(
     force: bool,
     whole: bool,
     fresh: bool,
+    together: bool,
     as_json: bool,
     master: str | None,
 ) -> None:
@@ -43,15 +43,20 @@ def command(
     A batch that breaks its contract is refused and readers stay on the version they had (exit 3). Products that read a
     refused one are left out; the others go on. Only what is stale: mesh run.
 
+    With --together a batch that is refused stops them all, and readers see all new versions at once.
+
     With --from and --to, one interval of event time after another; the same command goes on where it was stopped.
 
     \b
     Example:
       mesh publish payments.transactions
+      mesh publish payments.transactions payments.daily --together
       mesh publish payments.daily --from 2026-01-01 --to 2026-02-01
     """
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.cli.backfill import backfill_products, parse_period
+    from mesh_catalog.cli.changes import begin_anew
+    from mesh_catalog.cli.together import publish_all_or_none
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import publish_order
 
@@ -62,8 +67,10 @@ def command(
         raise click.UsageError(f"{given[0]} needs the names of the products.")
     if force and period is None:
         raise click.UsageError("--force needs --from and --to: it does intervals again.")
-    if (whole or fresh) and (period is not None or dry_run):
-        raise click.UsageError(f"{'--whole' if whole else '--new-checkpoint'} goes with no other option.")
+    if (whole or fresh) and (period is not None or dry_run or (whole and fresh)):
+        raise click.UsageError(f"{'--whole' if whole else '--new-checkpoint'} goes by itself.")
+    if together and given:
+        raise click.UsageError(f"--together does not go with {given[0]}.")
     with open_mesh(load_settings(master=master)) as mesh:
         order = publish_order(mesh.workspace, list(products) or list(mesh.workspace.products))
         if period is not None:
@@ -72,17 +79,13 @@ def command(
         if dry_run:
             _print_plan(order, as_json=as_json)
             return
+        if together:
+            publish_all_or_none(mesh, order, as_json=as_json)
+            return
         if whole or fresh:
-            _require_changes(order, given[0])
-        _publish_all(mesh, order, as_json=as_json, whole=whole, fresh=fresh)
-
-
-def _require_changes(order: list[ProductSpec], option: str) -> None:
-    from mesh_catalog.errors import InputError
-
-    for product in order:
-        if product.contract.read_changes is None:
-            raise InputError(f"{product.name}: reads its inputs whole, so {option} means nothing. Leave it out.")
+            begin_anew(mesh, order, whole=whole, as_json=as_json)
+            return
+        _publish_all(mesh, order, as_json=as_json)
 
 
 def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
@@ -99,15 +102,13 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
     )
 
 
-def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: bool, fresh: bool) -> None:
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.cli.products import exit_code, run_visibly, tell_run
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    ended = run_visibly(
-        mesh, order, jobs=1, app_name="mesh publish", as_json=as_json, options={"whole": whole, "fresh": fresh}
-    )
+    ended = run_visibly(mesh, order, jobs=1, app_name="mesh publish", as_json=as_json)
     if as_json:
         emit_json([tell_run(run) for run in ended])
     if code := exit_code(ended):

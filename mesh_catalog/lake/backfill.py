@@ -102,8 +102,8 @@ def require_backfill(product: ProductSpec) -> None:
         )
     if contract.read_changes is not None:
         raise InputError(
-            f"{product.name}: reads the changes of {contract.read_changes.product}, and an interval of them would count "
-            f"as all. Read the whole of it once more: mesh publish {product.name} --whole"
+            f"{product.name}: reads the changes of {contract.read_changes.product}, and an interval of them would "
+            f"count as all. Read the whole of it once more: mesh publish {product.name} --whole"
         )
     if contract.write_mode not in BACKFILL_MODES:
         why = {

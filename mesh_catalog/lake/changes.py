@@ -96,19 +96,25 @@ def publish_changes(
         return publish(spark, mesh, product, run_id=run_id)
     newest = latest_version(mesh.catalog, stream.input)
     if newest is not None and newest.version > held:
-        stream.recorded(lambda: stream.run(spark, held), run_id)
+        stream.run(spark, held, run_id)
     if not stream.results:
         seen = newest.version if newest is not None else held
         nothing = Changes(product=stream.input, after=held, version=seen, rows=None)
         return publish(spark, mesh, product, run_id=run_id, changes=nothing)
-    rows, seconds = (sum(getattr(result, name) for result in stream.results) for name in ("rows", "seconds"))
-    return replace(stream.results[-1], rows=rows, seconds=seconds)
+    return replace(
+        stream.results[-1],
+        rows=sum(result.rows for result in stream.results),
+        seconds=sum(result.seconds for result in stream.results),
+    )
 
 
 def held_version(mesh: Mesh, product: str, read: str) -> int | None:
-    """The version of an input up to which a product's newest version goes; None where it never read it."""
-    latest = latest_version(mesh.catalog, product)
-    return read_run(mesh.catalog, latest.run_id).inputs.get(read) if latest else None
+    """The version of an input up to which a product's table goes; None where no run of it ever read that input."""
+    for record in reversed(read_versions(mesh.catalog, product)):  # the newest may be of upkeep, which reads nothing
+        version = read_run(mesh.catalog, record.run_id).inputs.get(read)
+        if version is not None:
+            return version
+    return None
 
 
 @dataclass(kw_only=True)
@@ -122,6 +128,8 @@ class _Stream:
     publish: Callable[..., PublishResult]
     results: list[PublishResult] = field(default_factory=list)
     error: BaseException | None = None
+    begun: bool = False
+    """Whether a micro-batch has been begun, which has a run of its own."""
     checkpoint: Checkpoint = field(init=False)
 
     @property
@@ -144,12 +152,12 @@ class _Stream:
     def held(self) -> int | None:
         return held_version(self.mesh, self.product.name, self.input)
 
-    def recorded(self, run: Callable[[], None], run_id: str | None) -> None:
-        """Leave a failure before the first micro-batch in the catalog; later ones are recorded with their runs."""
+    def run(self, spark: SparkSession, held: int, run_id: str | None) -> None:
+        """Read what came after `held`, and publish it; leave a failure in the catalog."""
         try:
-            run()
+            self._run(spark, held)
         except MeshError as error:
-            if self.error is None:
+            if not self.begun:
                 failed = start_run(
                     self.mesh.catalog,
                     product=self.product.name,
@@ -162,8 +170,7 @@ class _Stream:
                 finish_run(self.mesh.catalog, failed, outcome="failed", message=str(error))
             raise
 
-    def run(self, spark: SparkSession, held: int) -> None:
-        """Read what came after `held`, and publish it."""
+    def _run(self, spark: SparkSession, held: int) -> None:
         from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
 
@@ -196,25 +203,30 @@ class _Stream:
         reader = reader.option("maxFilesPerTrigger", _FILES_PER_BATCH)
         if not self.checkpoint.is_begun:  # later it would hold the schema of that version against today's
             reader = reader.option("startingVersion", self.checkpoint.first_version)
-        writer = reader.load(self.input_location).writeStream.foreachBatch(self._publish)
+        writer = reader.load(self.input_location).writeStream.foreachBatch(self._on_batch)
         query = writer.option("checkpointLocation", self.checkpoint.path).trigger(availableNow=True).start()
         try:
             query.awaitTermination()
         finally:
             query.stop()
 
-    def _publish(self, rows: DataFrame, batch: int) -> None:
+    def _on_batch(self, rows: DataFrame, batch: int) -> None:
         """foreachBatch: runs in the stream's own thread, where Delta looks for the gate."""
         try:
-            changes = self._changes(rows, self.checkpoint.span(batch))
-            if changes is not None:
-                name = f"{self.product.name} {self.checkpoint.query_id} {batch}"
-                run_id = hashlib.sha256(name.encode()).hexdigest()[:32]
-                result = self.publish(rows.sparkSession, self.mesh, self.product, run_id=run_id, changes=changes)
-                self.results.append(result)
+            self.publish_batch(rows, batch)
         except BaseException as error:  # noqa: BLE001 - kept, and raised by `run` in the caller's thread
             self.error = error
             raise RuntimeError("refused") from None  # its text goes into Spark's log
+
+    def publish_batch(self, rows: DataFrame, batch: int) -> None:
+        """Publish a micro-batch, once."""
+        changes = self._changes(rows, self.checkpoint.span(batch))
+        if changes is not None:
+            name = f"{self.product.name} {self.checkpoint.query_id} {batch}"
+            run_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+            self.begun = True
+            result = self.publish(rows.sparkSession, self.mesh, self.product, run_id=run_id, changes=changes)
+            self.results.append(result)
 
     def _changes(self, rows: DataFrame, span: Span) -> Changes | None:
         """A micro-batch, as what changed up to a version of the input; None where the table has it, or it is empty.
@@ -257,9 +269,11 @@ class _Stream:
         return self._feed_is_gone(gone[1], held) if gone else self._broken_checkpoint(held)
 
     def _gone_while_written(self, error: BaseException, held: int) -> BaseException:
-        condition = spark_condition(error.__cause__) or "" if error.__cause__ is not None else ""
-        if isinstance(error, TransformError) and (gone := _FEED_IS_GONE.search(f"[{condition}]")):
-            return self._feed_is_gone(gone[1], held)
+        """The error of a micro-batch; one of the feed itself where its files are not there."""
+        cause = error.__cause__
+        if isinstance(error, TransformError) and cause is not None:
+            gone = _FEED_IS_GONE.search(f"[{spark_condition(cause)}] {cause}")
+            return self._feed_is_gone(gone[1], held) if gone else error
         return error
 
     def _feed_is_gone(self, condition: str, held: int) -> StorageError:

@@ -388,7 +388,7 @@ def _batch(
         input_locations=inputs.locations,
         source_files=inputs.source_files,
         source_observation=inputs.source_observation,
-        interval=interval,
+        interval=interval if product.contract.write_mode == "overwrite_interval" else None,
     )
 
 

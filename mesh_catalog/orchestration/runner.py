@@ -8,7 +8,7 @@ each is committed or not, so a run that died is simply run again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +33,6 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often a product is looked at that somebody else publishes."""
 
-_NO_OPTIONS: Mapping[str, Any] = {}
 Why = Callable[["ProductSpec"], Sequence[str]]
 RunState = Literal["waiting", "running", "published", "unchanged", "fresh", "stopped", "left out"]
 
@@ -58,7 +57,6 @@ def run_products(
     why: Why | None = None,
     jobs: int = 1,
     tell: Callable[[ProductRun], None],
-    options: Mapping[str, Any] = _NO_OPTIONS,
 ) -> list[ProductRun]:
     """Publish products.
 
@@ -68,7 +66,6 @@ def run_products(
         why: The reasons to publish a product, asked when its turn has come, and again once it has its lease; none: it
             is fresh and left as it is. All are published where this is None.
         jobs: How many are published at a time.
-        options: Of `publish_product`, for each.
         tell: Given each product's states as they change; called in this thread only.
 
     Returns:
@@ -78,7 +75,7 @@ def run_products(
         KeyboardInterrupt: Told of after the publishes that ran have ended.
     """
     with HeldLeases(mesh.catalog) as leases:
-        return _Run(mesh, order, open_spark, why, jobs, tell, options, leases).to_the_end()
+        return _Run(mesh, order, open_spark, why, jobs, tell, leases).to_the_end()
 
 
 class _Run:
@@ -90,7 +87,6 @@ class _Run:
         why: Why | None,
         jobs: int,
         tell: Callable[[ProductRun], None],
-        options: Mapping[str, Any],
         leases: HeldLeases,
     ) -> None:
         self._mesh = mesh
@@ -98,7 +94,6 @@ class _Run:
         self._why: Why = why or (lambda _product: ("",))
         self._jobs = jobs
         self._tell = tell
-        self._options = options
         self._leases = leases
         self._reads = {product.name: product_reads(product) for product in order}
         self._waiting = {product.name: product for product in order}
@@ -186,7 +181,7 @@ class _Run:
             try:
                 spark.sparkContext.setLocalProperty("spark.scheduler.pool", product.name)
                 session = own_session(spark, self._mesh.settings)
-                self._ended.put((product.name, publish_product(session, self._mesh, product, **self._options)))
+                self._ended.put((product.name, publish_product(session, self._mesh, product)))
             except BaseException as error:  # noqa: BLE001 - the deciding thread raises what is no MeshError
                 self._ended.put((product.name, error))
 
