@@ -1,4 +1,4 @@
-"""The freshness rules of a contract's `slaProperties`; other service levels (frequency, retention…) are no rules."""
+"""The freshness rules of a contract's `slaProperties`, and its retention; others (frequency…) are no rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mesh_catalog.contracts.types import is_temporal
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import nearest
 
-__all__ = ["freshness_rule"]
+__all__ = ["freshness_rule", "retention_seconds"]
 
 _FRESHNESS: Final = ("freshness", "latency")
 _UNIT_SECONDS: Final[Mapping[str, int]] = {
@@ -65,6 +65,20 @@ def freshness_rule(
         severity=severity,
         text=f"{element} within {_lasting(seconds)}",
     )
+
+
+def retention_seconds(document: Document, entries: Sequence[Mapping[str, Any]]) -> int | None:
+    """The longest `retention` of the service levels; None where none is said.
+
+    Raises:
+        DocumentError: It is no length of time.
+    """
+    found = [
+        _seconds(document, entry, ("slaProperties", index))
+        for index, entry in enumerate(entries)
+        if str(entry["property"]).lower() == "retention"
+    ]
+    return max(found, default=None)
 
 
 def _severity(document: Document, entry: Mapping[str, Any], place: Place) -> Severity:

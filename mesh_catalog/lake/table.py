@@ -16,6 +16,7 @@ from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
     from mesh_catalog.contracts.contract import Contract
@@ -57,6 +58,9 @@ class TableState:
 def read_table_state(product: str, location: str, *, history: int = 20) -> TableState:
     """Read a table's log.
 
+    Args:
+        history: So many commits of our runs are looked for; those of upkeep in between do not count.
+
     Raises:
         StorageError: There is a log, and it cannot be read.
     """
@@ -73,7 +77,7 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
             configuration=dict(table.metadata().configuration),
             columns=tuple(field.name for field in table.schema().fields),
             partition_columns=tuple(table.metadata().partition_columns),
-            commits=tuple(filter(None, map(_commit, table.history(history)))),
+            commits=_commits(table, history),
         )
     except TableNotFoundError:
         return TableState(version=None)
@@ -82,6 +86,16 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
             f"{product}: its Delta log cannot be read ({type(error).__name__}). Readers and writers are stopped; "
             "restore the table's folder, or move it away and publish the product anew."
         ) from error
+
+
+def _commits(table: DeltaTable, count: int) -> tuple[Commit, ...]:
+    reach = count
+    while True:
+        entries = table.history(reach)
+        commits = [commit for commit in map(_commit, entries) if commit]
+        if len(commits) >= count or len(entries) < reach:
+            return tuple(commits[:count])
+        reach *= 4
 
 
 def _commit(entry: Mapping[str, Any]) -> Commit | None:
