@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.storage import filesystem_of, path_within, storage_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,8 @@ def open_table(ticket: Ticket, *, version: int | None = None) -> DeltaTable:
     from deltalake import DeltaTable
 
     with _storage_errors(ticket):
-        return DeltaTable(ticket.location, version=ticket.version if version is None else version)
+        chosen = ticket.version if version is None else version
+        return DeltaTable(ticket.location, version=chosen, storage_options=storage_options(ticket.location))
 
 
 def preview_rows(ticket: Ticket, limit: int) -> pa.Table:
@@ -90,7 +92,10 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     with _storage_errors(ticket):
         if not files:
             return counts
-        for batch in dataset.dataset(sorted(files), format="parquet").to_batches(columns=[column]):
+        filesystem, _ = filesystem_of(ticket.location)
+        paths = sorted(map(path_within, files))
+        rows = dataset.dataset(paths, format="parquet", filesystem=filesystem)
+        for batch in rows.to_batches(columns=[column]):
             values = batch.column(0)
             if pa.types.is_decimal(values.type):
                 values = values.cast(pa.float64())

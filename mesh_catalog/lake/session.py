@@ -27,6 +27,7 @@ from pyspark.sql import SparkSession
 from mesh_catalog.errors import SettingsError, StorageError
 from mesh_catalog.lake.jars import PACKAGES, cache_folder, fetch_jars, jars_are_linked, spark_home
 from mesh_catalog.lake.java import require_java
+from mesh_catalog.lake.storage import storage_conf
 
 if TYPE_CHECKING:
     from mesh_catalog.settings import Settings
@@ -185,19 +186,23 @@ def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
 def _defaults(settings: Settings, app_name: str, master: str) -> dict[str, str]:
     events = settings.state / "openlineage" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.ndjson"
     events.parent.mkdir(parents=True, exist_ok=True)
-    values = _RUNTIME | {
-        "spark.app.name": app_name,
-        "spark.sql.extensions": _DELTA_EXTENSION,
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.warehouse.dir": (settings.state / "warehouse").as_uri(),
-        "spark.ui.showConsoleProgress": "false",
-        "spark.jars.ivy": str(cache_folder() / "ivy"),
-        "spark.executorEnv.TZ": "UTC",
-        "spark.extraListeners": _LISTENER,
-        "spark.openlineage.transport.type": "file",
-        _LOCATION: str(events),
-        "spark.openlineage.namespace": "mesh-catalog",
-    }
+    values = (
+        _RUNTIME
+        | {
+            "spark.app.name": app_name,
+            "spark.sql.extensions": _DELTA_EXTENSION,
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+            "spark.sql.warehouse.dir": (settings.state / "warehouse").as_uri(),
+            "spark.ui.showConsoleProgress": "false",
+            "spark.jars.ivy": str(cache_folder() / "ivy"),
+            "spark.executorEnv.TZ": "UTC",
+            "spark.extraListeners": _LISTENER,
+            "spark.openlineage.transport.type": "file",
+            _LOCATION: str(events),
+            "spark.openlineage.namespace": "mesh-catalog",
+        }
+        | storage_conf(settings.storage)
+    )
     if master.startswith("local"):
         values |= _RUNTIME_LOCAL | {
             "spark.ui.enabled": "false",

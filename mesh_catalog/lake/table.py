@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
+from mesh_catalog.lake.storage import storage_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -64,9 +65,10 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        if not DeltaTable.is_deltatable(location):
+        options = storage_options(location)
+        if not DeltaTable.is_deltatable(location, options):
             return TableState(version=None)
-        table = DeltaTable(location)
+        table = DeltaTable(location, storage_options=options)
         return TableState(
             version=table.version(),
             transaction=table.transaction_version(product) or 0,
