@@ -60,12 +60,13 @@ def archive_path() -> Path:
     """
     java, jars = require_java(), spark_home() / "jars"
     release = java / "release"
-    parts = [str(java), str(jars), release.read_text(errors="replace") if release.exists() else ""]
+    parts = [str(java), release.read_text(errors="replace") if release.exists() else ""]
     for jar in sorted(jars.glob("*.jar")):
         stat = jar.stat()
         parts.append(f"{jar.name} {stat.st_size} {stat.st_mtime_ns}")
+    place = hashlib.sha256(str(jars).encode()).hexdigest()[:8]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    return cache_folder() / f"classes-{digest}.jsa"
+    return cache_folder() / f"classes-{place}-{digest}.jsa"
 
 
 def archive_options() -> str:
@@ -75,13 +76,13 @@ def archive_options() -> str:
 
 
 def make_archive() -> bool:
-    """Make the archive where it is missing, and drop those of other Javas and jars.
+    """Make the archive where it is missing, and drop what this Spark had with another Java or other jars.
 
     Returns:
         Whether there is one now. Without, Spark works as well and starts later.
     """
     path = archive_path()
-    for old in path.parent.glob("classes-*.jsa"):
+    for old in path.parent.glob(f"{path.name.rpartition('-')[0]}-*.jsa"):
         if old != path:
             old.unlink(missing_ok=True)
     if path.exists() or not jars_are_linked(spark_home()):

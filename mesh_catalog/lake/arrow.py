@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import StorageError
+from mesh_catalog.errors import MeshError
+from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.storage import filesystem_of, path_within, storage_options
 
 if TYPE_CHECKING:
@@ -23,17 +24,12 @@ _MASK = "•••"
 
 @contextmanager
 def _storage_errors(ticket: Ticket) -> Iterator[None]:
-    from deltalake.exceptions import DeltaError
-
     try:
         yield
-    except (DeltaError, OSError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(
-            f"{ticket.product} v{ticket.version}: its table cannot be read ({type(error).__name__}). "
-            "Restore the table's folder, or publish the product anew into an empty one."
-        ) from error
+    except MeshError:
+        raise
+    except Exception as error:
+        raise table_error(ticket.product, ticket.location, error, version=ticket.version) from error
 
 
 def open_table(ticket: Ticket, *, version: int | None = None) -> DeltaTable:

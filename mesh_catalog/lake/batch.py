@@ -22,6 +22,7 @@ from mesh_catalog.errors import (
 )
 from mesh_catalog.lake.audit import Audit, conflict
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
+from mesh_catalog.lake.damage import broken_files, table_error
 from mesh_catalog.lake.gate import commit_gate
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Manifest, record_commit
@@ -206,7 +207,11 @@ def _write_error(batch: Batch, error: Exception) -> MeshError:
             f"{batch.product}: the disk is full. Readers stay on the version they had; free space and publish again."
         )
     if condition.startswith("DELTA_") and "STATE" in condition:
-        return StorageError(f"{batch.product}: its Delta log cannot be read ({condition}). Restore the table's folder.")
+        return table_error(batch.product, batch.location, error)
+    if condition.startswith("FAILED_READ_FILE"):
+        own = {batch.location: batch.product} if batch.state.version is not None else {}
+        if broken := broken_files({**own, **batch.input_locations}):
+            return StorageError(broken)
     told = describe_error(error, quote=not batch.personal_inputs)
     return TransformError(
         f"failed while its rows were computed: {told}. Readers stay on the version they had.", product=batch.product

@@ -91,7 +91,8 @@ def load_manifest(location: str, run_id: str) -> Manifest:
         return Manifest(**{**data, **times, "checks": checks, "source_files": tuple(data["source_files"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
-            f"{location}: the manifest of run {run_id} cannot be read. Restore the folder _runs."
+            f"{location}/_runs/{run_id}.json: is missing or broken, and the catalog has not heard of that run's version. "
+            "Restore the file from a backup, or the catalog's."
         ) from error
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
+from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.storage import storage_options
 
 if TYPE_CHECKING:
@@ -80,10 +80,7 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
     except TableNotFoundError:
         return TableState(version=None)
     except (DeltaError, OSError, ValueError) as error:
-        raise StorageError(
-            f"{product}: its Delta log cannot be read ({type(error).__name__}). Readers and writers are stopped; "
-            "restore the table's folder, or move it away and publish the product anew."
-        ) from error
+        raise table_error(product, location, error) from error
 
 
 def _commit(entry: Mapping[str, Any]) -> Commit | None:
