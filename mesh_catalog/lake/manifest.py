@@ -91,8 +91,8 @@ def load_manifest(location: str, run_id: str) -> Manifest:
         return Manifest(**{**data, **times, "checks": checks, "source_files": tuple(data["source_files"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
-            f"{location}/_runs/{run_id}.json: is missing or broken, and the catalog has not heard of that run's version. "
-            "Restore the file from a backup, or the catalog's."
+            f"{location}/_runs/{run_id}.json: is missing or broken, and the catalog does not know that run's version. "
+            "Restore the file from a backup, or the catalog."
         ) from error
 
 
