@@ -82,7 +82,7 @@ def test_a_data_file_that_is_gone_is_named_by_whoever_reads_it(published: Shop) 
         preview(published)
     with pytest.raises(StorageError, match=said):
         published.publish()  # a unique key is compared with the rows that are there
-    assert read_runs(published.mesh.catalog, "shop.orders", 1)[0].outcome == "failed"
+    assert read_runs(published.mesh.catalog, "shop.orders", limit=1)[0].outcome == "failed"
     first.write_bytes(kept)
     forget_checksums(published)
     assert published.publish().version == 2
