@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make setup      .venv from conf/constraints.txt, Java, the jars that Spark lacks"
+	@echo "make setup      .venv from conf/constraints.txt, Java, the jars that Spark lacks, the class archive"
 	@echo "make setup-s3   Hadoop's client of S3 as well (690 MB), for a lake in an object store"
 	@echo "make demo       the whole loop on simulated traffic"
 	@echo "make check      ruff, mypy, import contracts, secrets"

@@ -51,28 +51,34 @@ columns: {order_id: bigint, ordered_at: timestamp, state: string, amount: double
 """
 
 
-def archive_path() -> Path:
-    """Where the archive of this Java and these jars is, or would be.
+def archive_path() -> Path | None:
+    """The archive of this Java and these jars; None where there is none, or none that is whole.
+
+    Its size stands in its name: a JVM crashes on an archive that was cut off.
 
     Raises:
         StorageError: There is no Spark.
         SettingsError: There is no usable Java.
     """
-    java, jars = require_java(), spark_home() / "jars"
+    found = cache_folder().glob(f"{_stem(require_java(), spark_home() / 'jars')}-*.jsa")
+    return next((path for path in found if path.stem.endswith(f"-{path.stat().st_size}")), None)
+
+
+def archive_options() -> str:
+    """What a JVM is started with to use the archive; nothing where there is none."""
+    path = archive_path()
+    return "" if path is None else f'"-XX:SharedArchiveFile={path}" {_QUIET}'
+
+
+def _stem(java: Path, jars: Path) -> str:
+    """How the archive's name begins: this Spark, then its jars and the Java."""
     release = java / "release"
     parts = [str(java), release.read_text(errors="replace") if release.exists() else ""]
     for jar in sorted(jars.glob("*.jar")):
         stat = jar.stat()
         parts.append(f"{jar.name} {stat.st_size} {stat.st_mtime_ns}")
     place = hashlib.sha256(str(jars).encode()).hexdigest()[:8]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    return cache_folder() / f"classes-{place}-{digest}.jsa"
-
-
-def archive_options() -> str:
-    """What a JVM is started with to use the archive; nothing where there is none."""
-    path = archive_path()
-    return f'"-XX:SharedArchiveFile={path}" {_QUIET}' if path.exists() else ""
+    return f"classes-{place}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:12]}"
 
 
 def make_archive() -> bool:
@@ -81,22 +87,26 @@ def make_archive() -> bool:
     Returns:
         Whether there is one now. Without, Spark works as well and starts later.
     """
-    path = archive_path()
-    for old in path.parent.glob(f"{path.name.rpartition('-')[0]}-*.jsa"):
-        if old != path:
+    cache, kept, java = cache_folder(), archive_path(), require_java()
+    stem = _stem(java, spark_home() / "jars")
+    for old in cache.glob(f"{stem.rpartition('-')[0]}-*.jsa"):
+        if old != kept:
             old.unlink(missing_ok=True)
-    if path.exists() or not jars_are_linked(spark_home()):
-        return path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".classes-") as folder:
+    if kept or not jars_are_linked(spark_home()):
+        return kept is not None
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".classes-") as folder:
+        made = Path(folder) / "classes.jsa"
         given = {key: value for key, value in os.environ.items() if not key.startswith(("MESH_", "PYSPARK_"))}
-        command = [sys.executable, "-m", "mesh_catalog.lake.archive", folder]
-        environment = {**given, "MESH_CACHE": str(cache_folder())}
+        record = [sys.executable, "-m", "mesh_catalog.lake.archive", folder]
+        tried = [str(java / "bin" / "java"), f"-XX:SharedArchiveFile={made}", _QUIET, "-version"]
         try:
-            subprocess.run(command, env=environment, capture_output=True, timeout=_SECONDS, check=False)
-            os.replace(Path(folder) / "classes.jsa", path)
-        except (OSError, subprocess.TimeoutExpired):
-            return path.exists()  # another process may have been first
+            environment = {**given, "MESH_CACHE": str(cache)}
+            subprocess.run(record, env=environment, capture_output=True, timeout=_SECONDS, check=True)
+            subprocess.run(tried, capture_output=True, timeout=_SECONDS, check=True)
+            os.replace(made, cache / f"{stem}-{made.stat().st_size}.jsa")
+        except (OSError, subprocess.SubprocessError):
+            return False
     return True
 
 

@@ -147,7 +147,7 @@ def _own_conf(settings: Settings, app_name: str) -> SparkConf:
     values = _defaults(settings, app_name, master) | {"spark.driver.memory": _driver_memory()}
     values |= settings.spark_conf
     values["spark.master"] = master
-    values[_DRIVER_OPTIONS] = f"{archive_options()} {values.get(_DRIVER_OPTIONS, '')}"
+    values[_DRIVER_OPTIONS] = f"{archive_options()} {values.get(_DRIVER_OPTIONS, '')}".strip()
     if not jars_are_linked(spark_home()):
         jars = [str(jar) for jar in fetch_jars()]
         values["spark.jars"] = ",".join([*jars, *filter(None, [values.get("spark.jars")])])
@@ -190,8 +190,10 @@ def _submitted_conf(settings: Settings, app_name: str) -> SparkConf:
 
 def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
     options = f"-Dlog4j2.configurationFile={log_configuration().as_uri()} -Duser.timezone=UTC"
-    for key in (_DRIVER_OPTIONS, _EXECUTOR_OPTIONS):
-        values = {**values, key: f"{options} {values.get(key, '')}".strip()}
+    # An executor whose machine has no such archive starts without it.
+    given = {_DRIVER_OPTIONS: options, _EXECUTOR_OPTIONS: f"{options} {archive_options()}"}
+    for key, text in given.items():
+        values = {**values, key: f"{text} {values.get(key, '')}".strip()}
     for key, value in values.items():
         conf.set(key, value)
     return conf
