@@ -16,7 +16,6 @@ from mesh_catalog.catalog.runs import read_runs, read_versions
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.arrow import preview_rows
 from mesh_catalog.lake.profiles import load_profile
-from mesh_catalog.lake.read import read_table
 from tests.lake.conftest import Shop, order
 
 
@@ -109,8 +108,6 @@ def test_a_table_that_is_gone_is_not_begun_anew(published: Shop) -> None:
         published.publish()
     with pytest.raises(StorageError, match=r"shop\.orders v1: there is no Delta table at"):
         preview(published)
-    with pytest.raises(StorageError, match=r"shop\.orders v1: there is no Delta table at"):
-        read_table(published.spark, request_read(published.mesh, "shop.orders", purpose="analysis")).collect()
     shutil.rmtree(published.location, ignore_errors=True)
     shutil.move(away, published.location)
     assert published.publish().version == 2
@@ -161,14 +158,12 @@ def unwritable(folder: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("part", ["", "_delta_log", "_profiles"])
 def test_a_folder_that_may_not_be_written_leaves_readers_where_they_were(published: Shop, part: str) -> None:
-    before = published.files()
     with unwritable(published.location / part):
         with pytest.raises(StorageError, match=r"shop\.orders: .*may not be written"):
             published.publish()
         assert preview(published) == 3
     assert published.publish().version == 2
     assert preview(published) == 4
-    assert len(published.files()) == len(before) + 1
 
 
 @pytest.fixture
