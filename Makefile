@@ -5,11 +5,12 @@ export MESH_CACHE ?= $(CURDIR)/.cache
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo check test test-full format clean
+.PHONY: help setup setup-s3 demo check test test-full format clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make setup      .venv from conf/constraints.txt, Java, the jars that Spark lacks"
+	@echo "make setup      .venv from conf/constraints.txt, Java, the jars that Spark lacks, the class archive"
+	@echo "make setup-s3   Hadoop's client of S3 as well (690 MB), for a lake in an object store"
 	@echo "make demo       the whole loop on simulated traffic"
 	@echo "make check      ruff, mypy, import contracts, secrets"
 	@echo "make test       the tests (make test-full: the slow ones too)"
@@ -18,9 +19,12 @@ help:
 
 setup: $(READY)
 
-$(READY): conf/constraints.txt conf/setup.sh setup.py mesh_catalog/lake/jars.py
+$(READY): conf/constraints.txt conf/setup.sh setup.py mesh_catalog/lake/jars.py mesh_catalog/lake/archive.py
 	@PYTHON="$(PYTHON)" sh conf/setup.sh
 	@touch $@
+
+setup-s3: $(READY)
+	@$(BIN)/python -m mesh_catalog.lake.jars --s3
 
 demo: $(READY)
 	@$(BIN)/python -m domains.demo

@@ -65,6 +65,6 @@ require_java() {
 make_venv
 require_java
 install_packages
-say "fetches the jars of Delta and OpenLineage, where they are not there yet"
+say "fetches the jars of Delta and OpenLineage and makes the class archive, where they are not there yet (half a minute)"
 MESH_CACHE="${MESH_CACHE:-$PWD/.cache}" .venv/bin/python -m mesh_catalog.lake.jars
 say "ready: Java in $(.venv/bin/python -m mesh_catalog.lake.java), commands in .venv/bin (mesh, spark-submit)"

@@ -17,10 +17,58 @@ from typing import Any
 from mesh_catalog.documents import Document, read_document
 from mesh_catalog.errors import SettingsError, listed, nearest
 
-__all__ = ["Settings", "find_workspace", "load_settings"]
+__all__ = ["Settings", "StorageSettings", "find_workspace", "load_settings", "read_storage_environment"]
 
-_KEYS = ("state", "lake", "catalog", "mlflow", "spark")
+_PLACES = ("state", "lake", "catalog", "mlflow")
+_KEYS = (*_PLACES, "storage", "spark")
 _SPARK_KEYS = ("master", "conf")
+_STORAGE_KEYS = ("endpoint", "region", "path_style")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_VIRTUAL_HOSTS = "AWS_VIRTUAL_HOSTED_STYLE_REQUEST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageSettings:
+    """Which S3 a lake in an object store is in. Credentials are not here: they stay in the environment."""
+
+    endpoint: str | None = None
+    """`http(s)://host:port` of a store that is not Amazon's."""
+    region: str | None = None
+    path_style: bool | None = None
+    """Whether the bucket stands in the path, not in the host's name."""
+
+    @property
+    def by_path(self) -> bool:
+        """`path_style`; where nothing is said: yes for an endpoint of one's own, no for Amazon's."""
+        return self.path_style if self.path_style is not None else self.endpoint is not None
+
+    def environment(self) -> dict[str, str]:
+        """The AWS_* variables that say the same; every client of S3 reads them."""
+        said = {_ENDPOINTS[0]: self.endpoint, _REGIONS[0]: self.region}
+        values = {key: value for key, value in said.items() if value}
+        if self.path_style is not None:
+            values[_VIRTUAL_HOSTS] = str(not self.path_style).lower()
+        return values
+
+
+def read_storage_environment(
+    environment: Mapping[str, str] | None = None, *, otherwise: StorageSettings | None = None
+) -> StorageSettings:
+    """What the AWS_* variables say of the object store.
+
+    Args:
+        environment: The process's own where None.
+        otherwise: What holds where a variable is not set.
+    """
+    env = os.environ if environment is None else environment
+    rest = otherwise or StorageSettings()
+    virtual = env.get(_VIRTUAL_HOSTS)
+    return StorageSettings(
+        endpoint=next((env[key] for key in _ENDPOINTS if env.get(key)), rest.endpoint),
+        region=next((env[key] for key in _REGIONS if env.get(key)), rest.region),
+        path_style=rest.path_style if virtual is None else virtual.lower() != "true",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +88,7 @@ class Settings:
     spark_master: str | None = None
     """None under spark-submit, which knows the master itself."""
     spark_conf: Mapping[str, str] = field(default_factory=dict)
+    storage: StorageSettings = StorageSettings()
     principal: str = "unknown"
     """Who reads and writes: MESH_PRINCIPAL, else the operating system's user."""
 
@@ -95,7 +144,7 @@ def load_settings(
     if not (root / "domains").is_dir():
         raise SettingsError(f"{root}: is not a workspace (it has no domains/ folder). Make one: mesh init DIR")
     values = _file_values(root, conf or env.get("MESH_CONF", "local"), explicit=bool(conf or env.get("MESH_CONF")))
-    for key in _KEYS[:-1]:
+    for key in _PLACES:
         if (given := env.get(f"MESH_{key.upper()}")) is not None:
             values[key] = given
     state = root / str(values.get("state", ".mesh"))
@@ -108,6 +157,7 @@ def load_settings(
         mlflow_uri=_database(root, str(values.get("mlflow", f"sqlite:///{state / 'mlflow.db'}"))),
         spark_master=master or env.get("MESH_MASTER") or spark.get("master"),
         spark_conf={key: _spark_text(value) for key, value in spark.get("conf", {}).items()},
+        storage=read_storage_environment(env, otherwise=values.get("storage")),
         principal=env.get("MESH_PRINCIPAL") or _user(),
     )
 
@@ -129,7 +179,24 @@ def _file_values(root: Path, name: str, *, explicit: bool) -> dict[str, Any]:
     if not isinstance(spark, dict) or not isinstance(spark.get("conf", {}), dict):
         raise document.error("spark and spark.conf must be mappings.", "spark")
     _known(document, spark, _SPARK_KEYS, "spark")
-    return dict(document.data)
+    return {**document.data, "storage": _storage(document)}
+
+
+def _storage(document: Document) -> StorageSettings:
+    given = document.data.get("storage", {})
+    if not isinstance(given, dict):
+        raise document.error("storage must be a mapping.", "storage")
+    _known(document, given, _STORAGE_KEYS, "storage")
+    kinds = {"endpoint": str, "region": str, "path_style": bool}
+    for key, value in given.items():
+        if not isinstance(value, kinds[key]):
+            raise document.error(
+                f"{key} must be {'true or false' if kinds[key] is bool else 'a text'}.", "storage", key
+            )
+    endpoint = given.get("endpoint")
+    if endpoint is not None and not re.fullmatch(r"https?://[^/@\s]+/?", endpoint):
+        raise document.error("endpoint must be http(s)://host:port, without a user or a path.", "storage", "endpoint")
+    return StorageSettings(**{**given, "endpoint": endpoint.rstrip("/") if endpoint else None})
 
 
 def _known(document: Document, found: Mapping[str, Any], known: tuple[str, ...], *place: str) -> None:
@@ -139,7 +206,9 @@ def _known(document: Document, found: Mapping[str, Any], known: tuple[str, ...],
 
 
 def _located(root: Path, where: str) -> str:
-    """A URI as it is, a path made absolute."""
+    """A URI as it is, a path made absolute. Spark knows S3 under one of its two names only."""
+    if where.startswith("s3://"):
+        where = where.replace("s3://", "s3a://", 1)
     return where.rstrip("/") if "://" in where else str(root / where)
 
 

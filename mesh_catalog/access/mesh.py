@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) 
         StorageError: The catalog cannot be read.
     """
     chosen = settings or load_settings()
+    os.environ.update(chosen.storage.environment())
     workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
     catalog = open_catalog(chosen.catalog_url)
     try:

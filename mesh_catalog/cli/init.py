@@ -15,6 +15,7 @@ _CONF: Final = """\
 
 # state: .mesh                               # catalog, reports, logs of this machine
 # lake: .mesh/lake                           # a path, or s3a:// abfss:// gs:// hdfs://
+# storage: {region: eu-central-1}            # of s3a://; endpoint: http://host:port where it is not Amazon's
 # catalog: sqlite:///.mesh/catalog.db        # or postgresql+psycopg://user@host/mesh
 # mlflow: sqlite:///.mesh/mlflow.db          # or http://tracking-server
 # spark:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import InputError, StorageError
+from mesh_catalog.lake.damage import table_error
+from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ _MASK = "'•••'"
 
 @contextmanager
 def storage_errors(*tickets: Ticket) -> Iterator[None]:
-    """What a table's storage raises, as a `StorageError` that names the tables."""
+    """What a table's storage raises, as a `StorageError` that names the table and what helps."""
     import pyarrow as pa
     from deltalake.exceptions import DeltaError
 
@@ -38,11 +40,19 @@ def storage_errors(*tickets: Ticket) -> Iterator[None]:
             raise
         if missing := next(filter(None, map(_missing, tickets)), None):
             raise StorageError(missing) from error
-        named = ", ".join(f"{ticket.product} v{ticket.version}" for ticket in tickets)
-        raise StorageError(
-            f"{named}: {'its table' if len(tickets) == 1 else 'one of these tables'} cannot be read "
-            f"({type(error).__name__}). Restore the table's folder, or publish the product anew into an empty one."
-        ) from error
+        broken = next((ticket for ticket in tickets if not _opens(ticket)), tickets[0])
+        raise table_error(broken.product, broken.location, error, version=broken.version) from error
+
+
+def _opens(ticket: Ticket) -> bool:
+    """Whether the log of the ticket's version can be read."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        open_delta(ticket.location, version=ticket.version)
+    except (DeltaError, OSError):
+        return False
+    return True
 
 
 def _missing(ticket: Ticket) -> str | None:
@@ -63,10 +73,10 @@ def open_table(ticket: Ticket, *, version: int | None = None) -> DeltaTable:
     Raises:
         StorageError: The log cannot be read.
     """
-    from deltalake import DeltaTable
 
     with storage_errors(ticket):
-        return DeltaTable(ticket.location, version=ticket.version if version is None else version)
+        chosen = ticket.version if version is None else version
+        return open_delta(ticket.location, version=chosen)
 
 
 def query_batches(tickets: Mapping[str, Ticket], sql: str, *, lower_case: bool = False) -> pa.RecordBatchReader:
@@ -213,7 +223,10 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     with storage_errors(ticket):
         if not files:
             return counts
-        for batch in dataset.dataset(sorted(files), format="parquet").to_batches(columns=[column]):
+        filesystem, _ = filesystem_of(ticket.location)
+        paths = sorted(map(path_within, files))
+        rows = dataset.dataset(paths, format="parquet", filesystem=filesystem)
+        for batch in rows.to_batches(columns=[column]):
             values = batch.column(0)
             if pa.types.is_decimal(values.type):
                 values = values.cast(pa.float64())

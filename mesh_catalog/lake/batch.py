@@ -22,11 +22,12 @@ from mesh_catalog.errors import (
 )
 from mesh_catalog.lake.audit import Audit, conflict
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
+from mesh_catalog.lake.damage import broken_files, table_error
 from mesh_catalog.lake.gate import PendingCommit, commit_gate
 from mesh_catalog.lake.intervals import covered_intervals, interval_condition
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Committed, Manifest, Member
-from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition
+from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition, storage_failure
 from mesh_catalog.lake.modes import (
     Write,
     batch_key,
@@ -194,13 +195,15 @@ def _looked_at(write: Write, audit: Audit) -> Iterator[Write]:
 
 @contextmanager
 def _told_errors(batch: Batch) -> Iterator[None]:
-    """What Spark raises in this block becomes an error of ours."""
+    """What Spark or the storage raises in this block becomes an error of ours."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
-    except (PySparkException, Py4JJavaError) as error:
+    except MeshError:
+        raise
+    except (PySparkException, Py4JJavaError, OSError) as error:
         raise _write_error(batch, error) from error
 
 
@@ -208,12 +211,26 @@ def _write_error(batch: Batch, error: Exception) -> MeshError:
     if is_conflict(error) or read_table_state(batch.product, batch.location).transaction != batch.state.transaction:
         return conflict(batch.product)
     condition = spark_condition(error) or ""
-    if "No space left" in str(error):
+    failure = storage_failure(error)
+    if failure == "full":
         return StorageError(
             f"{batch.product}: the disk is full. Readers stay on the version they had; free space and publish again."
         )
+    if failure == "denied":
+        return StorageError(
+            f"{batch.product}: {batch.location} may not be written by this user. Readers stay on the version they had; "
+            "give the right and publish again."
+        )
+    if isinstance(error, OSError):
+        return StorageError(
+            f"{batch.product}: {batch.location} cannot be used ({type(error).__name__}). Publish again."
+        )
     if condition.startswith("DELTA_") and "STATE" in condition:
-        return StorageError(f"{batch.product}: its Delta log cannot be read ({condition}). Restore the table's folder.")
+        return table_error(batch.product, batch.location, error)
+    if condition.startswith("FAILED_READ_FILE"):
+        own = {batch.location: batch.product} if batch.state.version is not None else {}
+        if broken := broken_files({**own, **batch.input_locations}):
+            return StorageError(broken)
     told = describe_error(error, quote=not batch.personal_inputs)
     return TransformError(
         f"failed while its rows were computed: {told}. Readers stay on the version they had.", product=batch.product

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.profile import ColumnProfile, Kind, Profile, merge_profiles
+from mesh_catalog.lake.storage import filesystem_of
 from mesh_catalog.lake.tally import tally_of
 
 if TYPE_CHECKING:
@@ -135,12 +136,10 @@ def _profile(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
 
 
 def _opened(path: str, texts: Sequence[str]) -> parquet.ParquetFile:
-    from pyarrow import fs, parquet
+    from pyarrow import parquet
 
-    source: Any = path
-    if "://" in path:
-        filesystem, inside = fs.FileSystem.from_uri(path)
-        source = filesystem.open_input_file(inside)
+    filesystem, inside = filesystem_of(path)
+    source = filesystem.open_input_file(inside) if "://" in path else path
     # Spark's old INT96 timestamps hold years that nanoseconds do not.
     return parquet.ParquetFile(source, read_dictionary=list(texts), coerce_int96_timestamp_unit="us")
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.storage import open_delta
 from mesh_catalog.lake.upkeep_report import SMALL_FILE_BYTES, TableFiles
 
 if TYPE_CHECKING:
@@ -31,13 +32,12 @@ def sort_columns(location: str, files: TableFiles, cluster_by: tuple[str, ...]) 
     """The columns to sort by, where enough rows came since the last time; sorting rewrites every file."""
     if not cluster_by or files.files < 2:
         return ()
-    from deltalake import DeltaTable
 
-    table = DeltaTable(location)
+    table = open_delta(location)
     wanted = json.dumps(list(cluster_by)).replace(" ", "")
     for entry in table.history(_HISTORY):
         if entry.get("operation") == "OPTIMIZE" and _sorted_by(entry) == wanted:
-            known = set(DeltaTable(location, version=int(entry["version"])).file_uris())
+            known = set(open_delta(location, version=int(entry["version"])).file_uris())
             new = [path for path in table.file_uris() if path not in known]
             return cluster_by if len(new) >= _UNSORTED_RATIO * files.files else ()
     return cluster_by

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mesh_catalog.documents import write_whole
+from mesh_catalog.lake.storage import filesystem_of
 
 __all__ = ["read_text", "write_text"]
 
@@ -17,9 +18,7 @@ def read_text(location: str) -> str:
     """
     if "://" not in location:
         return Path(location).read_text(encoding="utf-8")
-    from pyarrow import fs  # late: only object stores need it
-
-    filesystem, path = fs.FileSystem.from_uri(location)
+    filesystem, path = filesystem_of(location)
     with filesystem.open_input_stream(path) as stream:
         return bytes(stream.read()).decode()
 
@@ -29,8 +28,6 @@ def write_text(location: str, text: str) -> None:
     if "://" not in location:
         write_whole(Path(location), text)
         return
-    from pyarrow import fs
-
-    filesystem, path = fs.FileSystem.from_uri(location)
+    filesystem, path = filesystem_of(location)
     with filesystem.open_output_stream(path) as stream:
         stream.write(text.encode())

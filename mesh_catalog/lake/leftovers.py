@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.storage import filesystem_of
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -96,7 +97,5 @@ def _inside(filesystem: fs.FileSystem, entry: Any) -> list[Any]:
 
 
 def _open(location: str) -> tuple[fs.FileSystem, str]:
-    from pyarrow import fs
-
-    filesystem, root = fs.FileSystem.from_uri(location)
+    filesystem, root = filesystem_of(location)
     return filesystem, root.rstrip("/")

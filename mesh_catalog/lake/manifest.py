@@ -118,7 +118,8 @@ def load_manifest(location: str, run_id: str) -> Manifest:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
-            f"{location}: the manifest of run {run_id} cannot be read. Restore the folder _runs."
+            f"{location}/_runs/{run_id}.json: is missing or broken, and the catalog does not know that run's version. "
+            "Restore the file from a backup, or the catalog."
         ) from error
 
 

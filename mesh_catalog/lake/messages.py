@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
+from typing import Any, Literal
 
-__all__ = ["describe_error", "is_conflict", "spark_condition"]
+__all__ = ["describe_error", "is_conflict", "spark_condition", "storage_failure"]
 
 _LIMIT = 400
+_CAUSES = 20
+_FULL = ("No space left", "Disk quota exceeded", "File too large")
+_DENIED = ("Permission denied", "Operation not permitted", "Read-only file system", "Mkdirs failed", "AccessDenied")
 _CONFLICTS = ("CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
 _CONFLICT_CLASSES = ("Concurrent", "MetadataChangedException", "ProtocolChangedException")
 _UDF_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
@@ -35,6 +39,24 @@ def is_conflict(error: BaseException) -> bool:
     return any(word in condition for word in _CONFLICTS) or any(
         word in f"{type(error).__name__} {str(error)[:300]}" for word in _CONFLICT_CLASSES
     )
+
+
+def storage_failure(error: BaseException) -> Literal["full", "denied"] | None:
+    """Whether an error of Spark or of the operating system comes from a full disk, or from a folder without the right.
+
+    Reads what all its causes in the JVM say, and tells none of it.
+    """
+    texts = [str(error)]
+    cause: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    while cause is not None and len(texts) < _CAUSES:
+        texts.append(str(cause.toString()))
+        cause = cause.getCause()
+    said = "\n".join(texts)
+    if _UDF_FRAME.search(said):
+        return None  # a domain's own code met it, somewhere else
+    if any(words in said for words in _FULL):
+        return "full"
+    return "denied" if any(words in said for words in _DENIED) else None
 
 
 def describe_error(error: BaseException, *, folder: Path | None = None, quote: bool = False) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -66,9 +68,8 @@ def _whole_versions(ticket: Ticket) -> list[int]:
 
 
 def _files(location: str, version: int | None) -> set[str]:
-    from deltalake import DeltaTable
 
-    return set(DeltaTable(location, version=version).file_uris())
+    return set(open_delta(location, version=version).file_uris())
 
 
 def _gone(files: Collection[str]) -> list[str]:
@@ -77,7 +78,6 @@ def _gone(files: Collection[str]) -> list[str]:
     if not files:
         return []
     paths = sorted(files)
-    filesystem, first = fs.FileSystem.from_uri(paths[0])
-    prefix = paths[0].removesuffix(first)
-    found = filesystem.get_file_info([path.removeprefix(prefix) for path in paths])
+    filesystem, _ = filesystem_of(paths[0])
+    found = filesystem.get_file_info([path_within(path) for path in paths])
     return [info.path for info in found if info.type == fs.FileType.NotFound]

@@ -29,7 +29,7 @@ from mesh_catalog.catalog.runs import (
     read_versions,
     start_run,
 )
-from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError
+from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, StorageError
 from mesh_catalog.lake.batch import Batch, commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
 from mesh_catalog.lake.inputs import read_inputs
@@ -308,6 +308,11 @@ def _known_state(spark: SparkSession, mesh: Mesh, contract: Contract, location: 
     says of consumed files cannot be stale in a committed batch.
     """
     state = read_table_state(contract.id, location)
+    if state.version is None and (known := latest_version(mesh.catalog, contract.id)):
+        raise StorageError(
+            f"{contract.id}: the catalog knows v{known.version}, but there is no Delta table at {location}. "
+            "Mount its storage, or restore its folder from a backup."
+        )
     repair_catalog(mesh, contract.id, location, state)
     if state.version is not None:
         state = undo_cut_off(spark, mesh, contract.id, location, state)

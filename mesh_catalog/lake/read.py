@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_catalog.errors import StorageError
-from mesh_catalog.lake.messages import spark_condition
+from mesh_catalog.lake.damage import table_error
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,9 +26,5 @@ def read_table(spark: SparkSession, ticket: Ticket) -> DataFrame:
     try:
         frame = spark.read.format("delta").option("versionAsOf", ticket.version).load(ticket.location)
     except (PySparkException, Py4JJavaError) as error:
-        condition = spark_condition(error) or type(error).__name__
-        raise StorageError(
-            f"{ticket.product} v{ticket.version}: its Delta log cannot be read ({condition}). "
-            "Restore the table's folder, or publish the product anew into an empty one."
-        ) from error
+        raise table_error(ticket.product, ticket.location, error, version=ticket.version) from error
     return frame.select(*ticket.columns) if ticket.columns is not None else frame

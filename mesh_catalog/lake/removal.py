@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mesh_catalog.errors import ConflictError, StorageError
+from mesh_catalog.lake.storage import open_delta
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -55,13 +56,12 @@ def recent_versions(versions: Sequence[tuple[int, datetime]], since: datetime) -
 
 def openable(location: str, versions: Collection[int]) -> set[int]:
     """Those of the versions whose log is there; the others cannot be read whatever files are kept."""
-    from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     found = set()
     for version in versions:
         try:
-            DeltaTable(location, version=version)
+            open_delta(location, version=version)
         except (DeltaError, OSError):
             continue
         found.add(version)
@@ -122,10 +122,9 @@ def keep_log(product: str, location: str, days: int) -> None:
 
 
 def _open(product: str, location: str) -> DeltaTable:
-    from deltalake import DeltaTable
 
     with _upkeep_errors(product):
-        return DeltaTable(location)
+        return open_delta(location)
 
 
 @contextmanager

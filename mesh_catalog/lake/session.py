@@ -25,8 +25,10 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from mesh_catalog.errors import SettingsError, StorageError
+from mesh_catalog.lake.archive import archive_options
 from mesh_catalog.lake.jars import PACKAGES, cache_folder, fetch_jars, jars_are_linked, spark_home
 from mesh_catalog.lake.java import require_java
+from mesh_catalog.lake.storage import is_s3, storage_conf
 
 if TYPE_CHECKING:
     from mesh_catalog.settings import Settings
@@ -40,6 +42,8 @@ _DRAIN_SECONDS = 60
 _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 _LISTENER = "io.openlineage.spark.agent.OpenLineageSparkListener"
 _LOCATION = "spark.openlineage.transport.location"
+_DRIVER_OPTIONS = "spark.driver.extraJavaOptions"
+_EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
 _RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.adaptive.enabled": "true",
@@ -69,6 +73,8 @@ def open_session(settings: Settings, *, app_name: str) -> SparkSession:
         PySparkLogger.getLogger(name).disabled = True  # prints every failed query's message, values of rows in it
     if SparkContext._active_spark_context is not None:
         return _adopted(SparkSession.builder.getOrCreate(), settings)
+    if is_s3(settings.lake):
+        _require_s3(settings)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = _submitted_conf(settings, app_name) if _under_submit() else _own_conf(settings, app_name)
     try:
@@ -127,6 +133,14 @@ def log_configuration() -> Path:
     return Path(__file__).with_name("log4j2.properties")
 
 
+def _require_s3(settings: Settings) -> None:
+    """Hadoop's client of S3 is not in pip's Spark: say so before anything starts."""
+    given = any("hadoop-aws" in settings.spark_conf.get(key, "") for key in ("spark.jars", "spark.jars.packages"))
+    if not (given or _under_submit() or any((spark_home() / "jars").glob("*hadoop-aws-*.jar"))):
+        fetch = f"{sys.executable} -m mesh_catalog.lake.jars --s3"
+        raise SettingsError(f"{settings.lake}: Spark has no client of S3 here. Fetch it once: {fetch}")
+
+
 def _under_submit() -> bool:
     """Whether spark-submit started this process, so that the JVM runs already."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
@@ -138,6 +152,7 @@ def _own_conf(settings: Settings, app_name: str) -> SparkConf:
     values = _defaults(settings, app_name, master) | {"spark.driver.memory": _driver_memory()}
     values |= settings.spark_conf
     values["spark.master"] = master
+    values[_DRIVER_OPTIONS] = f"{archive_options()} {values.get(_DRIVER_OPTIONS, '')}".strip()
     if not jars_are_linked(spark_home()):
         jars = [str(jar) for jar in fetch_jars()]
         values["spark.jars"] = ",".join([*jars, *filter(None, [values.get("spark.jars")])])
@@ -180,8 +195,10 @@ def _submitted_conf(settings: Settings, app_name: str) -> SparkConf:
 
 def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
     options = f"-Dlog4j2.configurationFile={log_configuration().as_uri()} -Duser.timezone=UTC"
-    for key in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
-        values = {**values, key: f"{options} {values.get(key, '')}".strip()}
+    # An executor whose machine has no such archive starts without it.
+    given = {_DRIVER_OPTIONS: options, _EXECUTOR_OPTIONS: f"{options} {archive_options()}"}
+    for key, text in given.items():
+        values = {**values, key: f"{text} {values.get(key, '')}".strip()}
     for key, value in values.items():
         conf.set(key, value)
     return conf
@@ -190,19 +207,23 @@ def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
 def _defaults(settings: Settings, app_name: str, master: str) -> dict[str, str]:
     events = settings.state / "openlineage" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.ndjson"
     events.parent.mkdir(parents=True, exist_ok=True)
-    values = _RUNTIME | {
-        "spark.app.name": app_name,
-        "spark.sql.extensions": _DELTA_EXTENSION,
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.warehouse.dir": (settings.state / "warehouse").as_uri(),
-        "spark.ui.showConsoleProgress": "false",
-        "spark.jars.ivy": str(cache_folder() / "ivy"),
-        "spark.executorEnv.TZ": "UTC",
-        "spark.extraListeners": _LISTENER,
-        "spark.openlineage.transport.type": "file",
-        _LOCATION: str(events),
-        "spark.openlineage.namespace": "mesh-catalog",
-    }
+    values = (
+        _RUNTIME
+        | {
+            "spark.app.name": app_name,
+            "spark.sql.extensions": _DELTA_EXTENSION,
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+            "spark.sql.warehouse.dir": (settings.state / "warehouse").as_uri(),
+            "spark.ui.showConsoleProgress": "false",
+            "spark.jars.ivy": str(cache_folder() / "ivy"),
+            "spark.executorEnv.TZ": "UTC",
+            "spark.extraListeners": _LISTENER,
+            "spark.openlineage.transport.type": "file",
+            _LOCATION: str(events),
+            "spark.openlineage.namespace": "mesh-catalog",
+        }
+        | storage_conf(settings.storage)
+    )
     if master.startswith("local"):
         values |= _RUNTIME_LOCAL | {
             "spark.ui.enabled": "false",

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
+from mesh_catalog.lake.damage import table_error
+from mesh_catalog.lake.storage import open_delta, storage_options
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -68,9 +69,10 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
-        if not DeltaTable.is_deltatable(location):
+        options = storage_options(location)
+        if not DeltaTable.is_deltatable(location, options):
             return TableState(version=None)
-        table = DeltaTable(location)
+        table = open_delta(location)
         return TableState(
             version=table.version(),
             transaction=table.transaction_version(product) or 0,
@@ -82,10 +84,7 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
     except TableNotFoundError:
         return TableState(version=None)
     except (DeltaError, OSError, ValueError) as error:
-        raise StorageError(
-            f"{product}: its Delta log cannot be read ({type(error).__name__}). Readers and writers are stopped; "
-            "restore the table's folder, or move it away and publish the product anew."
-        ) from error
+        raise table_error(product, location, error) from error
 
 
 def _commits(table: DeltaTable, count: int) -> tuple[Commit, ...]:

@@ -16,6 +16,7 @@ from mesh_catalog.catalog.inventory import read_product
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import read_versions
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.storage import open_delta
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -68,11 +69,10 @@ def read_table_files(product: str, location: str) -> TableFiles:
         StorageError: The log cannot be read.
     """
     import pyarrow as pa
-    from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     try:
-        table = DeltaTable(location)
+        table = open_delta(location)
         metadata = table.metadata()
         actions = pa.table(table.get_add_actions(flatten=True))
     except (DeltaError, OSError) as error:

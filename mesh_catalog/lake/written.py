@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mesh_catalog.lake.checks import quoted
+from mesh_catalog.lake.storage import open_delta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +63,9 @@ def removed_rows(pending: PendingCommit, location: str) -> int | None:
     if all(file.rows is not None for file in pending.removed):
         return sum(file.rows or 0 for file in pending.removed)
     import pyarrow as pa
-    from deltalake import DeltaTable
 
-    actions = pa.table(DeltaTable(location, version=pending.read_version).get_add_actions(flatten=True))
+    table = open_delta(location, version=pending.read_version)
+    actions = pa.table(table.get_add_actions(flatten=True))
     paths, counts = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
     known = {str(path).rpartition("/")[2]: count for path, count in zip(paths, counts, strict=True)}
     found = [known.get(file.name) if file.rows is None else file.rows for file in pending.removed]

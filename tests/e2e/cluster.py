@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesh_catalog.lake.jars import spark_home
@@ -20,7 +20,7 @@ from mesh_catalog.lake.java import require_java
 from mesh_catalog.lake.session import log_configuration
 from tests.conftest import SHORT_JOBS
 
-__all__ = ["Cluster", "job_environment", "spark_submit", "start_cluster"]
+__all__ = ["Cluster", "free_ports", "job_environment", "spark_submit", "start_cluster", "start_submit"]
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
@@ -35,6 +35,12 @@ class Cluster:
     folder: Path
     """Work folders of the executors, their stdout and stderr in it."""
     web_port: int
+    workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def kill_worker(self, number: int) -> None:
+        """SIGKILL a worker and its executors, as when their machine goes."""
+        os.killpg(self.workers[number].pid, signal.SIGKILL)
+        self.workers[number].wait()
 
     def alive_workers(self) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/json/", timeout=5) as answer:
@@ -68,15 +74,31 @@ def spark_submit(
     seconds: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run a script by spark-submit and wait for it."""
+    process = start_submit(script, *arguments, master=master, conf=conf, environment=environment)
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def start_submit(
+    script: Path,
+    *arguments: str,
+    master: str,
+    conf: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[str]:
+    """Run a script by spark-submit; the caller waits for it."""
     given = {"spark.driver.extraJavaOptions": SHORT_JOBS, "spark.executor.extraJavaOptions": SHORT_JOBS, **(conf or {})}
     options = [word for key, value in given.items() for word in ("--conf", f"{key}={value}")]
-    return subprocess.run(
+    return subprocess.Popen(
         [str(spark_home() / "bin" / "spark-submit"), "--master", master, *options, str(script), *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=job_environment(**(environment or {})),
-        timeout=seconds,
-        check=False,
     )
 
 
@@ -88,7 +110,7 @@ def start_cluster(folder: Path, *, memory: str = "2g") -> Iterator[Cluster]:
         folder: Where logs and the executors' work folders go.
         memory: Of each worker; each has one core.
     """
-    port, web_port = _free_ports(2)
+    port, web_port = free_ports(2)
     cluster = Cluster(url=f"spark://127.0.0.1:{port}", folder=folder / "work", web_port=web_port)
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -97,7 +119,8 @@ def start_cluster(folder: Path, *, memory: str = "2g") -> Iterator[Cluster]:
         for number in range(1, WORKERS + 1):
             work = ["--work-dir", str(cluster.folder / str(number)), "--cores", "1", "--memory", memory]
             worker = ["worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", *work, cluster.url]
-            processes.append(_start(worker, folder / f"worker-{number}.log"))
+            cluster.workers[number] = _start(worker, folder / f"worker-{number}.log")
+            processes.append(cluster.workers[number])
         _await_workers(cluster, processes, folder)
         yield cluster
     finally:
@@ -143,7 +166,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)  # an executor that outlived its worker
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [int(opened.getsockname()[1]) for opened in sockets]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import Cluster, spark_submit
+from tests.e2e.cluster import ROOT, Cluster, job_environment, spark_submit
+from tests.e2e.test_lost_worker import write_shop
 
 VALUE = "ada-48213"
 PROGRAM = f"""
@@ -69,6 +72,35 @@ def test_spark_submit_runs_delta_on_both_workers_and_leaks_no_value(
     assert answer["given"] == "5"
     assert answer["app"] == "smoke"
     assert VALUE not in done.stdout + done.stderr + cluster.executor_output()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["by the file", "by --master"])
+def test_a_command_runs_on_the_cluster_that_conf_or_a_flag_names(
+    cluster: Cluster, workspace_dir: Path, told: str
+) -> None:
+    conf = (
+        (ROOT / "conf" / "cluster.yaml").read_text().replace("spark.executor.memory: 2g", "spark.executor.memory: 1g")
+    )
+    master = "spark://localhost:7077"
+    assert master in conf
+    (workspace_dir / "conf" / "cluster.yaml").write_text(
+        conf.replace(master, cluster.url if told == "by the file" else "spark://127.0.0.1:1")
+    )
+    write_shop(workspace_dir)
+    flag = [] if told == "by the file" else ["--master", cluster.url]
+    done = subprocess.run(
+        [sys.executable, "-c", "from mesh_catalog.cli.main import main; main()", "publish", "--json", *flag],
+        cwd=workspace_dir,
+        env=job_environment(MESH_CONF="cluster"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [told["outcome"] for told in json.loads(done.stdout)] == ["published"]
+    assert (workspace_dir / ".mesh" / "lake" / "shop" / "orders" / "_delta_log").is_dir()
 
 
 @pytest.mark.slow  # Spark tries for a minute

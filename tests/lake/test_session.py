@@ -149,3 +149,24 @@ def test_a_job_under_spark_submit_gives_back_its_exit_code(workspace_dir: Path) 
     said = done.stdout + done.stderr  # spark-submit passes both on by stdout
     assert "payments.nothing" in said
     assert "Traceback" not in said
+
+
+def test_a_lake_in_s3_without_its_client_is_said_before_spark_starts(workspace_dir: Path) -> None:
+    program = (
+        "from mesh_catalog.errors import SettingsError\n"
+        "from mesh_catalog.lake.session import open_session\n"
+        "from mesh_catalog.settings import load_settings\n"
+        "try:\n    open_session(load_settings(), app_name='s3')\n"
+        "except SettingsError as error:\n    print(error)\n"
+    )
+    home = workspace_dir / "spark"
+    (home / "jars").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**environment(workspace_dir), "MESH_LAKE": "s3a://bucket/lake", "SPARK_HOME": str(home)},
+        timeout=120,
+        check=False,
+    )
+    assert "s3a://bucket/lake: Spark has no client of S3 here. Fetch it once:" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.specs import split_name
 
@@ -38,7 +38,7 @@ def made_from_personal(
     known = {name: {column.lower() for column in found} for name, found in personal.items() if found}
     if not known:
         return frozenset()
-    nested: dict[str, dict[str, dict[str, str]]] = {}
+    nested: dict[str, Any] = {}
     for name, types in inputs.items():
         domain, product = split_name(name)
         nested.setdefault(domain, {})[product] = dict(types)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -395,14 +396,12 @@ class _Planner:
         after = {name: set(draft.reads) for name, draft in self.drafts.items()}
         for draft in self.drafts.values():
             types = {name.lower(): kind for name, kind in draft.columns.items()}
-            rules = read_tests(
-                draft.entry, types, resolve=lambda text, own=draft.product: self._referred(own, text, after)
-            )
+            rules = read_tests(draft.entry, types, resolve=partial(self._referred, draft.product, after))
             for test, reason in rules.left_out:
                 self.leave("test", f"{draft.told}: {test}", reason)
             yield draft.finished(rules)
 
-    def _referred(self, product: str, text: object, after: dict[str, set[str]]) -> str:
+    def _referred(self, product: str, after: dict[str, set[str]], text: object) -> str:
         """The product that a relationship of `product` leads to, which from now on is published before it.
 
         Args:

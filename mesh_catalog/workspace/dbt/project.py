@@ -115,11 +115,12 @@ class _Reader:
         for key in ("model-paths", "seed-paths", "snapshot-paths"):
             for path in self._files(key, (".yml", ".yaml")):
                 self._read_properties(read_document(path))
-        for key, kind, ends in (
+        folders: tuple[tuple[str, NodeKind, tuple[str, ...]], ...] = (
             ("model-paths", "model", (".sql", ".py")),
             ("seed-paths", "seed", (".csv",)),
             ("snapshot-paths", "snapshot", (".sql",)),
-        ):
+        )
+        for key, kind, ends in folders:
             for path in self._files(key, ends):
                 self._read_node(kind, path)
         for (kind, name), entry in self.entries.items():
