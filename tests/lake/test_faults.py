@@ -91,6 +91,7 @@ def test_a_data_file_that_is_gone_is_named_by_whoever_reads_it(published: Shop) 
 def test_an_input_without_its_data_is_named_not_the_product_that_reads_it(published: Shop) -> None:
     contract = json.loads((published.root / "domains/shop/orders/contract.yaml").read_text())
     contract |= {"id": "shop.copies", "customProperties": []}
+    contract["schema"][0]["name"] = "copies"
     published.write("domains/shop/copies/contract.yaml", contract)
     published.write("domains/shop/copies/build.sql", "select * from shop.orders")
     published.reload()
