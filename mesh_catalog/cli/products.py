@@ -84,6 +84,7 @@ def tell_run(run: ProductRun) -> dict[str, Any]:
         "total_rows": result.total_rows,
         "quarantined": result.quarantined_count,
         "checks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "changes": list(result.changes),
         "warnings": [f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"],
         "not_run": [f"{c.text}: {c.reason}" for c in result.checks if c.verdict == "not_run"],
         "run_id": result.run_id,
@@ -137,6 +138,8 @@ def _print_result(told: dict[str, Any]) -> None:
     if told["quarantined"]:
         parts.append(f"{told['quarantined']:,} rows in quarantine")
     click.echo("   ".join([*parts, "profile kept", f"{told['seconds']:.1f} s"]))
+    for line in told["changes"]:
+        click.echo(f"  contract: {line}", err=True)
     for line in told["warnings"]:
         click.echo(f"  warning: {line}", err=True)
     for line in told["not_run"]:

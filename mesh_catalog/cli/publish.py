@@ -24,6 +24,7 @@ __all__ = ["command"]
 @click.option(
     "--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: go on without the old one."
 )
+@click.option("--allow-breaking", is_flag=True, help="Publish a new major version whose readers are known.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--master", help="Spark master; conf/ says it otherwise.")
 def command(
@@ -35,6 +36,7 @@ def command(
     force: bool,
     whole: bool,
     fresh: bool,
+    allow_breaking: bool,
     as_json: bool,
     master: str | None,
 ) -> None:
@@ -74,7 +76,8 @@ def command(
             return
         if whole or fresh:
             _require_changes(order, given[0])
-        _publish_all(mesh, order, as_json=as_json, whole=whole, fresh=fresh)
+        options = {"whole": whole, "fresh": fresh, "allow_breaking": allow_breaking}
+        _publish_all(mesh, order, as_json=as_json, options=options)
 
 
 def _require_changes(order: list[ProductSpec], option: str) -> None:
@@ -99,15 +102,13 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
     )
 
 
-def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, whole: bool, fresh: bool) -> None:
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, options: dict[str, bool]) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.cli.products import exit_code, run_visibly, tell_run
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    ended = run_visibly(
-        mesh, order, jobs=1, app_name="mesh publish", as_json=as_json, options={"whole": whole, "fresh": fresh}
-    )
+    ended = run_visibly(mesh, order, jobs=1, app_name="mesh publish", as_json=as_json, options=options)
     if as_json:
         emit_json([tell_run(run) for run in ended])
     if code := exit_code(ended):
