@@ -142,6 +142,7 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     started = time.monotonic()
     for product in products:
         require_owner(product)
+        require_evolution(plan_evolution(mesh.catalog, product.contract, mesh.workspace.products), allow_breaking=False)
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
         if one.manifest.quarantined_count:
