@@ -56,6 +56,7 @@ def run_products(
     open_spark: Callable[[], SparkSession],
     why: Why | None = None,
     jobs: int = 1,
+    allow_breaking: bool = False,
     tell: Callable[[ProductRun], None],
 ) -> list[ProductRun]:
     """Publish products.
@@ -66,6 +67,7 @@ def run_products(
         why: The reasons to publish a product, asked when its turn has come, and again once it has its lease; none: it
             is fresh and left as it is. All are published where this is None.
         jobs: How many are published at a time.
+        allow_breaking: As `publish_product` takes it.
         tell: Given each product's states as they change; called in this thread only.
 
     Returns:
@@ -75,7 +77,7 @@ def run_products(
         KeyboardInterrupt: Told of after the publishes that ran have ended.
     """
     with HeldLeases(mesh.catalog) as leases:
-        return _Run(mesh, order, open_spark, why, jobs, tell, leases).to_the_end()
+        return _Run(mesh, order, open_spark, why, jobs, allow_breaking, tell, leases).to_the_end()
 
 
 class _Run:
@@ -86,6 +88,7 @@ class _Run:
         open_spark: Callable[[], SparkSession],
         why: Why | None,
         jobs: int,
+        allow_breaking: bool,
         tell: Callable[[ProductRun], None],
         leases: HeldLeases,
     ) -> None:
@@ -93,6 +96,7 @@ class _Run:
         self._open_spark = open_spark
         self._why: Why = why or (lambda _product: ("",))
         self._jobs = jobs
+        self._allow_breaking = allow_breaking
         self._tell = tell
         self._leases = leases
         self._reads = {product.name: product_reads(product) for product in order}
@@ -181,7 +185,9 @@ class _Run:
             try:
                 spark.sparkContext.setLocalProperty("spark.scheduler.pool", product.name)
                 session = own_session(spark, self._mesh.settings)
-                self._ended.put((product.name, publish_product(session, self._mesh, product)))
+                self._ended.put(
+                    (product.name, publish_product(session, self._mesh, product, allow_breaking=self._allow_breaking))
+                )
             except BaseException as error:  # noqa: BLE001 - the deciding thread raises what is no MeshError
                 self._ended.put((product.name, error))
 

@@ -123,8 +123,8 @@ class _Reader:
         for key, kind, ends in folders:
             for path in self._files(key, ends):
                 self._read_node(kind, path)
-        for (kind, name), entry in self.entries.items():
-            if kind == "snapshot" and reference_of(entry.data.get("relation")):
+        for (named, name), entry in self.entries.items():
+            if named == "snapshot" and reference_of(entry.data.get("relation")):
                 template = f"select * from {{{{ {entry.data['relation']} }}}}"  # noqa: S608 - rendered, not run
                 self._add_node(name, "snapshot", entry.document.path, template, entry)
         self._note_the_rest()
