@@ -161,6 +161,7 @@ def _commit_member(
         principal=mesh.principal,
         run_id=run_id,
         contract_version=product.contract.version,
+        definition_digest=definition_digest(product),
     )
     with _recorded(mesh, run):
         state = _known_state_of(spark, mesh, product)
