@@ -21,7 +21,9 @@ case "${1:-}" in
         command=("$JAVA_HOME/bin/java" ${options[@]+"${options[@]}"})
         command+=("-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY")
         # The same beginning as spark-submit's, or the class archive would not fit.
-        command+=(-cp "$SPARK_HOME/conf/:$SPARK_HOME/jars/*:${SPARK_CLASSPATH:-}:${SPARK_EXTRA_CLASSPATH:-}")
+        logging=("$SPARK_HOME"/jars/slf4j-api-*.jar)
+        classes="$SPARK_HOME/conf:${logging[0]}:$SPARK_HOME/jars/*"
+        command+=(-cp "$classes${SPARK_CLASSPATH:+:$SPARK_CLASSPATH}${SPARK_EXTRA_CLASSPATH:+:$SPARK_EXTRA_CLASSPATH}")
         command+=(org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend)
         command+=(--driver-url "$SPARK_DRIVER_URL" --executor-id "$SPARK_EXECUTOR_ID" --cores "$SPARK_EXECUTOR_CORES")
         command+=(--app-id "$SPARK_APPLICATION_ID" --hostname "$SPARK_EXECUTOR_POD_IP")

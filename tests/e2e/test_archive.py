@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -10,18 +9,22 @@ import pytest
 
 from mesh_catalog.lake.archive import archive_options, archive_path
 from mesh_catalog.lake.jars import spark_home
-from mesh_catalog.lake.java import require_java
+from tests.e2e.cluster import job_environment
 
 SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 
 
-def start_jvm(options: str, folder: Path, *, conf: Path | None = None) -> tuple[str, bool]:
-    """What the JVM of spark-submit prints with these options, and whether it took Spark from the archive."""
-    home = spark_home()
+def start_jvm(options: str, folder: Path, **environment: str) -> tuple[str, bool]:
+    """What spark-submit prints with these options, and whether its JVM took Spark from the archive."""
     loaded = folder / "loaded.txt"
-    command = [str(require_java() / "bin" / "java"), *shlex.split(options), f"-Xlog:class+load=info:file={loaded}"]
-    command += ["-cp", f"{conf or home / 'conf'}/:{home / 'jars'}/*", SUBMIT, "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [str(spark_home() / "bin" / "spark-submit"), "--version"],
+        env=job_environment(SPARK_SUBMIT_OPTS=f'{options} "-Xlog:class+load=info:file={loaded}"', **environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     line = next(line for line in loaded.read_text().splitlines() if f" {SUBMIT} source" in line)
     return done.stdout + done.stderr, "shared objects file" in line
@@ -45,16 +48,17 @@ def test_the_jvm_takes_spark_from_the_archive_and_says_nothing_of_it(options: st
 @pytest.mark.parametrize("fault", ["no such file", "not an archive", "a folder with files on the class path"])
 def test_an_archive_that_does_not_fit_is_passed_over_in_silence(options: str, tmp_path: Path, fault: str) -> None:
     plain, _ = start_jvm("", tmp_path)
-    conf = None
+    environment = {}
     if fault == "a folder with files on the class path":
         conf = tmp_path / "conf"
         conf.mkdir()
         (conf / "spark-defaults.conf").write_text("spark.ui.enabled false\n")
+        environment["SPARK_CONF_DIR"] = str(conf)
     else:
         other = tmp_path / "other.jsa"
         if fault == "not an archive":
             other.write_text("archive")
         options = options.replace(str(archive_path()), str(other))
-    said, shared = start_jvm(options, tmp_path, conf=conf)
+    said, shared = start_jvm(options, tmp_path, **environment)
     assert not shared
     assert said == plain
