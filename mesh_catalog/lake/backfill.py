@@ -68,10 +68,11 @@ def plan_backfill(
         dry_run: Only look: leave the catalog as it is where a publisher died before it could tell of its commit.
 
     Raises:
-        InputError: The product cannot be backfilled.
+        InputError: The product cannot be backfilled, or its event time is a date and an interval cuts a day.
         StorageError: Its table's log cannot be read.
     """
     require_backfill(product)
+    _require_whole_days(product, intervals)
     location = table_location(mesh.settings, product.name)
     state = read_table_state(product.name, location)
     if not dry_run:
@@ -115,6 +116,16 @@ def require_backfill(product: ProductSpec) -> None:
         raise InputError(
             f"{product.name}: an interval written by {contract.write_mode} {why}. Write writeMode overwrite_interval "
             "in its contract, or upsert."
+        )
+
+
+def _require_whole_days(product: ProductSpec, intervals: Sequence[Interval]) -> None:
+    column = product.contract.column(product.contract.event_time or "")
+    ends = {time for interval in intervals for time in (interval.start, interval.end)}
+    if column is not None and column.spark_type == "date" and any(time.time() != time.min.time() for time in ends):
+        raise InputError(
+            f"{product.name}: its event time {column.name} is a date, so an interval cannot cut a day. Let --from, "
+            "--to and --interval be whole days, in UTC."
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.lake import audit, batch
+from mesh_catalog.lake import audit, publish
 from mesh_catalog.lake.changes import _Stream
 
 __all__ = ["STEPS"]
@@ -17,7 +17,7 @@ __all__ = ["STEPS"]
 STEPS: dict[str, tuple[Any, str]] = {
     "a micro-batch is planned": (_Stream, "_changes"),
     "files are written": (audit, "judge_counts"),
-    "Delta has committed": (batch, "record_commit"),
+    "Delta has committed": (publish, "record_commits"),
 }
 """Step → the function that would come next: the process dies there, in a backfill in its second interval."""
 AFTER: dict[str, tuple[Any, str]] = {"the catalog knows, the checkpoint does not": (_Stream, "publish_batch")}

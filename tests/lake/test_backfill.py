@@ -66,7 +66,7 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
 ) -> None:
     daily.land("b", [order(5, day=3, amount=5000)])
     daily.publish()
-    daily.write("domains/shop/recent/contract.yaml", contract("recent"))
+    daily.write("domains/shop/recent/contract.yaml", json.dumps(contract("recent")).replace("1000", "10000"))
     daily.write("domains/shop/recent/build.sql", "select * from shop.daily")
     capsys.readouterr()
     assert run_command(["publish", "shop.recent", "shop.daily", *PERIOD]) == 3
@@ -156,6 +156,10 @@ def test_a_product_whose_intervals_cannot_be_written_again_is_refused(
         (["shop.daily", "--from", "2026-01-02", "--to", "2026-01-02"], "is not after --from"),
         (["shop.daily", *PERIOD, "--interval", "often"], "--interval: 'often' is not a length of time"),
         (["shop.daily", "--from", "1970-01-01", "--to", "2026-01-02", "--interval", "1min"], "more than 10,000"),
+        (
+            ["shop.daily", "--from", "2026-01-02T06:00", "--to", "2026-01-03"],
+            "day is a date, so an interval cannot cut",
+        ),
         (["shop.daily", "--force"], "--force needs --from and --to"),
         (["shop.daily", "--whole", "--dry-run"], "--whole goes by itself"),
         (["shop.daily", "--whole"], "reads its inputs whole, so --whole means nothing"),
