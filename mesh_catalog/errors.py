@@ -7,6 +7,7 @@
     │   └── TransformError       2   a domain's build.sql or build.py failed
     ├── RefusedError             3   a promise was not kept
     │   ├── BatchRefusedError    3   a batch breaks its contract
+    │   ├── BreakingChangeError  3   a contract breaks what its readers were promised
     │   ├── AccessDeniedError    3   the principal may not read this (PermissionError)
     │   └── GateRefusedError     3   a model did not pass, or may not be moved
     ├── ConflictError            3   somebody else is writing; trying again solves it
@@ -27,6 +28,7 @@ from typing import Any
 __all__ = [
     "AccessDeniedError",
     "BatchRefusedError",
+    "BreakingChangeError",
     "ConflictError",
     "DocumentError",
     "GateRefusedError",
@@ -98,6 +100,10 @@ class BatchRefusedError(RefusedError):
         self.product = product
         self.run_id = run_id
         super().__init__(message)
+
+
+class BreakingChangeError(RefusedError):
+    pass
 
 
 class AccessDeniedError(RefusedError, PermissionError):

@@ -19,24 +19,31 @@ __all__ = ["command"]
 def command(as_json: bool) -> None:
     """Validate the workspace: contracts, transforms, sources, models, and what they say of each other.
 
+    A contract is also compared with the one that its product was last published with.
+
     Exits with 2 where anything is wrong. Starts no JVM and reads no data.
 
     \b
     Example:
       mesh check
     """
+    from mesh_catalog.cli.evolution import check_published
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import check_workspace, load_workspace
 
-    root = load_settings().workspace
+    settings = load_settings()
+    root = settings.workspace
     problems = check_workspace(root)
     workspace = None if problems else load_workspace(root)
+    notes: list[str] = []
     if workspace is not None:
-        problems = _check_parameters(workspace)
+        broken, notes = check_published(settings, workspace)
+        problems = [*_check_parameters(workspace), *broken]
+        notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
-        _emit(root, problems, workspace)
+        _emit(root, problems, workspace, notes)
     else:
-        _print(root, problems, workspace)
+        _print(root, problems, workspace, notes)
     if problems:
         raise SystemExit(2)
 
@@ -67,7 +74,17 @@ def _unowned(workspace: Workspace) -> list[str]:
     return sorted(domains)
 
 
-def _print(root: Path, problems: list[DocumentError], workspace: Workspace | None) -> None:
+def _not_run(workspace: Workspace) -> list[tuple[str, str, str]]:
+    """Product, text and reason of every rule that no publish will run."""
+    return [
+        (product.name, rule.text, str(rule.argument))
+        for product in workspace.products.values()
+        for rule in product.contract.rules
+        if rule.kind == "not_run"
+    ]
+
+
+def _print(root: Path, problems: list[DocumentError], workspace: Workspace | None, notes: list[str]) -> None:
     for problem in problems:
         click.echo(_shown(root, problem))
     if problems or workspace is None:
@@ -79,13 +96,15 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
         + ": all good"
     )
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     for domain in _unowned(workspace):
         click.echo(
             f"next: name an owner in domains/{domain}/domain.yaml; its products are not published without", err=True
         )
 
 
-def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None) -> None:
+def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None, notes: list[str]) -> None:
     from mesh_catalog.cli.output import emit_json
 
     emit_json(
@@ -103,5 +122,6 @@ def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None
             "models": sorted(workspace.models) if workspace else [],
             "dashboards": sorted(workspace.dashboards) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
+            "notes": notes,
         }
     )

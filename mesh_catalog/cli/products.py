@@ -28,11 +28,12 @@ def run_visibly(
     app_name: str,
     as_json: bool,
     why: Callable[[ProductSpec], Sequence[str]] | None = None,
+    allow_breaking: bool = False,
 ) -> list[ProductRun]:
     """Publish products in this order and show it on stderr; a line for each that ended is the result, on stdout.
 
     Args:
-        why: As `run_products` takes it.
+        why, allow_breaking: As `run_products` takes them.
         as_json: Print no lines; the caller prints its one document.
     """
     from mesh_catalog.cli.live import LiveLines
@@ -60,6 +61,7 @@ def run_visibly(
             why=why,
             jobs=jobs,
             tell=tell,
+            allow_breaking=allow_breaking,
         )
 
 
@@ -79,6 +81,7 @@ def tell_result(result: PublishResult) -> dict[str, Any]:
         "total_rows": result.total_rows,
         "quarantined": result.quarantined_count,
         "checks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "changes": list(result.changes),
         "warnings": [f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"],
         "not_run": [f"{c.text}: {c.reason}" for c in result.checks if c.verdict == "not_run"],
         "run_id": result.run_id,
@@ -141,6 +144,8 @@ def print_result(told: dict[str, Any]) -> None:
     if told["quarantined"]:
         parts.append(f"{told['quarantined']:,} rows in quarantine")
     click.echo("   ".join([*parts, "profile kept", f"{told['seconds']:.1f} s"]))
+    for line in told["changes"]:
+        click.echo(f"  contract: {line}", err=True)
     for line in told["warnings"]:
         click.echo(f"  warning: {line}", err=True)
     for line in told["not_run"]:

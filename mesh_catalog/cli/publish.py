@@ -23,6 +23,7 @@ __all__ = ["command"]
 @click.option("--whole", is_flag=True, help="Where a product reads changes: read the whole input once more.")
 @click.option("--new-checkpoint", "fresh", is_flag=True, help="Where a product reads changes: begin a new one.")
 @click.option("--together", is_flag=True, help="All or none: readers see every new version, or no one.")
+@click.option("--allow-breaking", is_flag=True, help="Publish a new major version whose readers are known.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--master", help="Spark master; conf/ says it otherwise.")
 def command(
@@ -35,6 +36,7 @@ def command(
     whole: bool,
     fresh: bool,
     together: bool,
+    allow_breaking: bool,
     as_json: bool,
     master: str | None,
 ) -> None:
@@ -85,7 +87,7 @@ def command(
         if whole or fresh:
             begin_anew(mesh, order, whole=whole, as_json=as_json)
             return
-        _publish_all(mesh, order, as_json=as_json)
+        _publish_all(mesh, order, as_json=as_json, allow_breaking=allow_breaking)
 
 
 def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
@@ -102,13 +104,13 @@ def _print_plan(order: list[ProductSpec], *, as_json: bool) -> None:
     )
 
 
-def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool) -> None:
+def _publish_all(mesh: Mesh, order: list[ProductSpec], *, as_json: bool, allow_breaking: bool) -> None:
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.cli.products import exit_code, run_visibly, tell_run
 
     sync_workspace(mesh.catalog, mesh.workspace)
-    ended = run_visibly(mesh, order, jobs=1, app_name="mesh publish", as_json=as_json)
+    ended = run_visibly(mesh, order, jobs=1, app_name="mesh publish", as_json=as_json, allow_breaking=allow_breaking)
     if as_json:
         emit_json([tell_run(run) for run in ended])
     if code := exit_code(ended):

@@ -19,8 +19,9 @@ _VERSIONS = 5
 @click.command("show")
 @click.argument("name")
 @click.option("--refused", is_flag=True, help="The last refused batch: which checks failed, how often, for which rows.")
+@click.option("--checks", is_flag=True, help="Every check of the last run with its verdict, those that passed too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(name: str, refused: bool, as_json: bool) -> None:
+def command(name: str, refused: bool, checks: bool, as_json: bool) -> None:
     """Show a product (contract, columns, versions, last run) a model (versions, aliases, verdicts, decisions), or a
     dashboard (where it is, what it reads).
 
@@ -35,6 +36,8 @@ def command(name: str, refused: bool, as_json: bool) -> None:
     with open_mesh(with_workspace=False) as mesh:
         if refused:
             told, print_it = _refused(mesh.catalog, name), _print_refused
+        elif checks:
+            told, print_it = _checked(mesh.catalog, name), _print_checked
         elif (kind := find_kind(mesh.catalog, name)) == "model":
             told, print_it = _model(mesh.catalog, name), _print_model
         elif kind == "dashboard":
@@ -128,12 +131,45 @@ def _print_run(run: Any, checks: Sequence[Any]) -> None:
         click.echo("never published")
         return
     outcome = run.outcome or "under way, or cut off"
-    passed = sum(check.verdict == "pass" for check in checks)
-    counted = f", {passed} of {len(checks)} checks passed" if checks else ""
+    counted = f", {_counted(checks)}" if checks else ""
     click.echo(f"last run {outcome} at {run.started_at:%Y-%m-%d %H:%M} by {run.principal}{counted}")
     if run.message and run.outcome == "failed":
         click.echo(f"  {run.message}")
     _print_checks([check for check in checks if check.verdict != "pass"])
+
+
+def _counted(checks: Sequence[Any]) -> str:
+    """`12 checks passed, 1 warned, 2 not run`: what did not happen is left out, but never that all passed."""
+    words = {"pass": "passed", "fail": "failed", "warn": "warned", "quarantine": "quarantined", "not_run": "not run"}
+    counts = {word: sum(check.verdict == verdict for check in checks) for verdict, word in words.items()}
+    first, *rest = counts.items()
+    return ", ".join([f"{first[1]} of {len(checks)} checks passed", *(f"{n} {word}" for word, n in rest if n)])
+
+
+def _checked(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.inventory import read_product
+    from mesh_catalog.catalog.runs import read_checks, read_runs
+
+    product = read_product(catalog, name)
+    runs = read_runs(catalog, name, limit=1)
+    checks = read_checks(catalog, runs[0].id) if runs else []
+    verdicts = [check.verdict for check in checks]
+    return {
+        "product": product.name,
+        "last_run": runs[0] if runs else None,
+        "counts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "checks": checks,
+    }
+
+
+def _print_checked(told: Mapping[str, Any]) -> None:
+    run = told["last_run"]
+    if run is None:
+        click.echo(f"{told['product']}   never published")
+        click.echo(f"next: mesh publish {told['product']}", err=True)
+        return
+    click.echo(f"{told['product']}   run {run.id} {run.outcome or 'under way, or cut off'}: {_counted(told['checks'])}")
+    _print_checks(told["checks"])
 
 
 def _print_checks(checks: Sequence[Any]) -> None:
@@ -144,7 +180,8 @@ def _print_checks(checks: Sequence[Any]) -> None:
     rows = []
     for check in checks:
         broken = "" if check.broken_count is None else f"{check.broken_count:,} rows break it"
-        told = f"e.g. {', '.join(check.example_keys)}" if check.example_keys else check.reason or ""
+        keys = f"e.g. {', '.join(check.example_keys)}" if check.example_keys else ""
+        told = "   ".join(filter(None, (keys, check.reason)))
         rows.append((check.verdict, check.text, broken, told))
     print_table(rows, ("verdict", "check", "", ""))
 
@@ -156,7 +193,10 @@ def _refused(catalog: Catalog, name: str) -> dict[str, Any]:
     read_product(catalog, name)
     runs = read_runs(catalog, name, limit=1, outcome="refused")
     latest = latest_version(catalog, name)
-    checks = [check for check in read_checks(catalog, runs[0].id) if check.verdict == "fail"] if runs else []
+    made = read_checks(catalog, runs[0].id) if runs else []
+    checks = [
+        check for check in made if check.verdict == "fail" or (check.verdict, check.severity) == ("not_run", "error")
+    ]
     version = latest.version if latest else None
     return {"product": name, "run": runs[0] if runs else None, "readers_on": version, "checks": checks}
 

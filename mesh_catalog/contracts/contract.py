@@ -6,7 +6,7 @@ Pure: no Spark, no files, no clock. Names follow the Open Data Contract Standard
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -17,11 +17,16 @@ __all__ = [
     "HISTORY_COLUMNS",
     "PERSONAL_CLASSIFICATIONS",
     "ROW_RULES",
+    "SET_RULES",
     "Column",
     "Contract",
     "DeleteWhen",
+    "Distribution",
+    "DistributionMethod",
     "IntervalUnit",
+    "Query",
     "ReadChanges",
+    "Reference",
     "Rule",
     "RuleKind",
     "Severity",
@@ -52,9 +57,13 @@ RowRuleKind = Literal[
     "pattern",
     "valid_values",
 ]
-RuleKind = Literal[RowRuleKind, "unique", "row_count", "freshness", "not_run"]
+SetRuleKind = Literal["unique", "reference", "distribution", "sql"]
+RuleKind = Literal[RowRuleKind, SetRuleKind, "row_count", "freshness", "not_run"]
 ROW_RULES: frozenset[str] = frozenset(get_args(RowRuleKind))
 """Kinds that hold or break for one row alone; the others speak of the whole batch or table."""
+SET_RULES: frozenset[str] = frozenset(get_args(SetRuleKind))
+"""Kinds that are decided in the commit gate from the files and the table; all they need is read only where declared."""
+DistributionMethod = Literal["jensenshannon", "psi", "wasserstein"]
 
 CLASSIFICATIONS = ("public", "internal", "personal", "special")
 PERSONAL_CLASSIFICATIONS = ("personal", "special")
@@ -120,6 +129,35 @@ class Threshold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A foreign key: every non-null value of `columns` exists in `keys` of `product`."""
+
+    columns: tuple[str, ...]
+    product: str
+    """`domain.product`; the contract's own id where a row refers to another row of its table."""
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """A distance between a column's values in the batch and in the last version."""
+
+    method: DistributionMethod
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One SELECT that gives one number, checked to read nothing but tables."""
+
+    sql: str
+    """In Spark's dialect, as it was parsed; tables are `mesh_table_0` (its own) and `mesh_table_<n>` (the others)."""
+    reads: tuple[str, ...]
+    """Other products that it names, in the tables' order."""
+    shows_result: bool
+    """Whether the number may be shown: it counts, or no personal column is near."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """One declared rule. `argument` by kind:
 
@@ -127,6 +165,7 @@ class Rule:
     min_length, max_length   int          pattern   regular expression, searched in the value (Spark's rlike)
     valid_values   tuple of values        not_missing   tuple of values that count as missing beside null
     unique   tuple of columns             freshness   seconds (int)          not_run   the reason (str)
+    reference   Reference                 distribution   Distribution      sql   Query
     required, row_count   None
 
     A null keeps every row rule but `required` and `not_missing`, and is never a duplicate.
@@ -139,7 +178,8 @@ class Rule:
     argument: Any = None
     severity: Severity = "error"
     threshold: Threshold | None = None
-    """None: no row may break it. For row_count: of the number of rows."""
+    """None: no row may break it. For row_count of the number of rows, for sql of the result, for distribution of the
+    distance."""
     text: str = ""
     """As a person says it, for example `tx_amount >= 0`."""
 
@@ -218,6 +258,25 @@ class Contract:
         """The columns that the transform makes: all, but for those that `history` makes itself."""
         made = HISTORY_COLUMNS if self.write_mode == "history" else ()
         return tuple(column for column in self.columns if column.name not in made)
+
+    @property
+    def other_products(self) -> tuple[str, ...]:
+        """The products that its rules read, beside its own table."""
+        return self._read_by(self.rules)
+
+    @property
+    def needed_products(self) -> tuple[str, ...]:
+        """Those of them without which no batch passes: a rule of severity `error` reads them."""
+        return self._read_by([rule for rule in self.rules if rule.severity == "error"])
+
+    def _read_by(self, rules: Iterable[Rule]) -> tuple[str, ...]:
+        found: list[str] = []
+        for rule in rules:
+            if isinstance(rule.argument, Reference):
+                found.append(rule.argument.product)
+            elif isinstance(rule.argument, Query):
+                found += rule.argument.reads
+        return tuple(dict.fromkeys(name for name in found if name != self.id))
 
     @property
     def personal_columns(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ The standard leaves some words free; here they are closed:
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
   keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), and which slice of its inputs
   a publish reads (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
-  inferred).
+  inferred). Of a relationship: `severity` (error, warning).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from mesh_catalog.contracts.contract import (
     Severity,
 )
 from mesh_catalog.contracts.modernise import modernised
-from mesh_catalog.contracts.rules import RuleReader, check_library_words, implied_rules, read_severity
+from mesh_catalog.contracts.relationships import relationship_rules
+from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
 from mesh_catalog.contracts.slices import read_slices
 from mesh_catalog.contracts.types import column_type, is_temporal
@@ -99,6 +100,13 @@ def read_contract(document: Document) -> Contract:
     reader = RuleReader(document=document, columns=columns)
     reader.add(implied_rules(columns, severities=severities))
     _declared(reader, table, severities, place)
+    _related(reader, table, place)
+    profiled = _flag(document, "profile", custom.get("profile"), default=True)
+    if not profiled and any(rule.kind == "distribution" for rule in reader.rules):
+        raise document.error(
+            "profile is false, but a distribution is compared by profiles. Remove one of the two.",
+            *custom["profile"][1],
+        )
     default = event_time or data.get("slaDefaultElement")
     for index, entry in enumerate(data.get("slaProperties", [])):
         rule = freshness_rule(document, entry, columns, default=default, place=("slaProperties", index))
@@ -114,7 +122,7 @@ def read_contract(document: Document) -> Contract:
         tags=tuple(dict.fromkeys([*data.get("tags", []), *table.get("tags", [])])),
         write_mode=writing.mode,
         event_time=event_time,
-        profiled=_flag(document, "profile", custom.get("profile"), default=True),
+        profiled=profiled,
         interval=writing.interval,
         delete_when=writing.delete_when,
         change_data_feed=writing.change_data_feed,
@@ -155,8 +163,8 @@ def _check_metrics(document: Document) -> None:
     for entry, place in _tables_and_properties(document.data):
         checks = entry.get("quality")
         for index, check in enumerate(checks if isinstance(checks, list) else []):
-            if isinstance(check, dict) and check.get("type", "library") == "library":
-                check_library_words(document, check, (*place, "quality", index))
+            if isinstance(check, dict):
+                check_quality_words(document, check, (*place, "quality", index))
 
 
 def _tables_and_properties(data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Place]]:
@@ -347,6 +355,23 @@ def _declared(reader: RuleReader, table: Mapping[str, Any], severities: Mapping[
             reader.add_quality(column, check, "error", (*here, "quality", number))
     for number, check in enumerate(table.get("quality", [])):
         reader.add_quality(None, check, "error", (*place, "quality", number))
+
+
+def _related(reader: RuleReader, table: Mapping[str, Any], place: Place) -> None:
+    holders: list[tuple[Column | None, Mapping[str, Any], Place]] = [
+        (reader.columns[index], entry, (*place, "properties", index)) for index, entry in enumerate(table["properties"])
+    ]
+    for column, holder, here in [*holders, (None, table, place)]:
+        for number, entry in enumerate(holder.get("relationships", [])):
+            at: Place = (*here, "relationships", number)
+            severity: Severity = "error"
+            if "severity" in (custom := _custom(entry)):
+                severity = read_severity(reader.document, custom["severity"], (*at, "customProperties"))
+            if severity == "quarantine":
+                raise reader.document.error(
+                    "a relationship is checked once the files are written. Use error or warning, not quarantine.", *at
+                )
+            reader.add(relationship_rules(reader.document, entry, column, reader.columns, place=at, severity=severity))
 
 
 def _description(data: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:

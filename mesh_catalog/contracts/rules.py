@@ -5,19 +5,21 @@ Owns what each ODCS word means here. Pure; how a rule becomes an expression of S
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
 from mesh_catalog.contracts.contract import ROW_RULES, Column, Rule, RuleKind, Severity, Threshold
+from mesh_catalog.contracts.custom_rules import custom_rule
+from mesh_catalog.contracts.limits import limit_text, operator_of, read_count_limit, read_number
 from mesh_catalog.contracts.patterns import check_pattern
+from mesh_catalog.contracts.sql_rules import sql_rule
 from mesh_catalog.contracts.types import is_numeric, is_temporal
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import DocumentError, listed, nearest
 
-__all__ = ["RuleReader", "check_library_words", "implied_rules", "read_severity"]
+__all__ = ["RuleReader", "check_quality_words", "implied_rules", "read_severity"]
 
 _SEVERITIES: Final[Mapping[str, Severity]] = {
     "error": "error",
@@ -35,17 +37,11 @@ _OPTIONS: Final[Mapping[str, tuple[RuleKind, str]]] = {
     "maxLength": ("max_length", "has at most"),
     "pattern": ("pattern", "matches"),
 }
+_NO_QUARANTINE: Final = (
+    "quarantine sets single rows aside, and this rule speaks of the batch. Use error or warning,"
+    " or mustBe: 0 on a rule about rows."
+)
 _METRICS: Final = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
-_OPERATORS: Final[Mapping[str, str]] = {
-    "mustBe": "exactly",
-    "mustNotBe": "not",
-    "mustBeGreaterThan": "more than",
-    "mustBeGreaterOrEqualTo": "at least",
-    "mustBeLessThan": "fewer than",
-    "mustBeLessOrEqualTo": "at most",
-    "mustBeBetween": "between",
-    "mustNotBeBetween": "not between",
-}
 
 
 def implied_rules(columns: Sequence[Column], *, severities: Mapping[str, Severity] | None = None) -> tuple[Rule, ...]:
@@ -96,22 +92,24 @@ def read_severity(document: Document, value: Any, place: Place) -> Severity:
     return found
 
 
-def check_library_words(document: Document, entry: Mapping[str, Any], place: Place) -> None:
-    """Check that an entry of quality names a metric and one limit.
+def check_quality_words(document: Document, entry: Mapping[str, Any], place: Place) -> None:
+    """Check that an entry of quality names what is run and one limit, where its type has them.
 
     Raises:
         DocumentError: It does not.
     """
+    kind = entry.get("type", "library")
+    if kind == "sql":
+        if not isinstance(entry.get("query"), str) or not entry["query"].strip():
+            raise document.error("quality: a check of type sql needs a query: one SELECT that gives a number.", *place)
+        operator_of(document, entry, "the sql check", place)
+    if kind != "library":
+        return
     metric = entry.get("metric")
     if metric not in _METRICS:
         said = f"the metric '{str(metric)[:40]}' is not known" if metric else "a metric is missing"
         raise document.error(f"quality: {said}. Allowed: {listed(_METRICS)}.", *place, "metric")
-    limits = [word for word in _OPERATORS if word in entry]
-    if len(limits) != 1:
-        said = f"{len(limits)} limits ({listed(limits)})" if limits else "no limit"
-        raise document.error(
-            f"quality: {metric} has {said}. Write one of {listed(_OPERATORS)}, for example mustBe: 0.", *place
-        )
+    operator_of(document, entry, str(metric), place)
 
 
 @dataclass
@@ -171,12 +169,7 @@ class RuleReader:
             raise self._error(
                 f"'{column.name}' is {column.spark_type}; {word} is for numbers, dates and timestamps.", place
             )
-        return self._number(value, f"{word} of '{column.name}'", place)
-
-    def _number(self, value: Any, what: str, place: Place) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self._error(f"{what} is '{str(value)[:40]}', but must be a number.", place)
-        return value
+        return read_number(self.document, value, f"{word} of '{column.name}'", place)
 
     def _moment(self, column: Column, value: Any, place: Place) -> str:
         try:
@@ -252,11 +245,12 @@ class RuleReader:
         owner = column.name if column else "table"
         if kind == "text":
             return
-        if kind in ("sql", "custom"):
-            reason = f"quality of type '{kind}' is declared, but not run: this project runs library metrics only"
-            name = str(entry.get("name") or entry.get("description") or f"{owner}: {kind} check")
-            rules = [Rule(id=f"{owner}.{kind}", kind="not_run", column=column.name if column else None,
-                          argument=reason, severity=severity, text=name[:200])]  # fmt: skip
+        if kind != "library" and severity == "quarantine":
+            raise self._error(_NO_QUARANTINE, place)
+        if kind == "sql":
+            rules = [sql_rule(self.document, entry, column, self.columns, severity=severity, place=place)]
+        elif kind == "custom":
+            rules = [custom_rule(self.document, entry, column, severity=severity, place=place)]
         else:
             rules = [self._library(column, entry, severity, place)]
         if "id" in entry:
@@ -282,11 +276,7 @@ class RuleReader:
             rule = self._invalid(column, arguments, place)
         threshold = self._threshold(rule, entry, place)
         if severity == "quarantine" and (rule.kind not in ROW_RULES or threshold is not None):
-            raise self._error(
-                "quarantine sets single rows aside, and this rule speaks of the batch. Use error or warning,"
-                " or mustBe: 0 on a rule about rows.",
-                place,
-            )
+            raise self._error(_NO_QUARANTINE, place)
         return replace(rule, severity=severity, threshold=threshold, text=_text(rule, threshold))
 
     def _arguments(self, arguments: Mapping[str, Any], known: Sequence[str], place: Place) -> None:
@@ -335,22 +325,10 @@ class RuleReader:
         return self._valid_values(column, values, "error")
 
     def _threshold(self, rule: Rule, entry: Mapping[str, Any], place: Place) -> Threshold | None:
-        operator = next(word for word in _OPERATORS if word in entry)
-        here = (*place, operator)
-        unit = str(entry.get("unit", "rows")).lower()
-        unit = {"%": "percent", "row": "rows"}.get(unit, unit)
-        if unit not in ("rows", "percent") or (unit == "percent" and rule.kind == "row_count"):
-            raise self._error(f"the unit '{unit[:40]}' is not known here. Allowed: rows, percent.", (*place, "unit"))
-        raw = entry[operator]
-        numbers = [self._number(one, operator, here) for one in (raw if isinstance(raw, list) else [raw])]
-        if any(one < 0 or (unit == "percent" and one > 100) for one in numbers) or numbers != sorted(numbers):
-            raise self._error(
-                f"{operator} {raw} can never hold for {unit}. Write smaller before larger, none below 0.", here
-            )
-        value = (numbers[0], numbers[1]) if len(numbers) == 2 else numbers[0]
-        if rule.kind != "row_count" and (operator, value) in (("mustBe", 0), ("mustBeLessOrEqualTo", 0)):
-            return None
-        return Threshold(operator=operator, value=value, unit="percent" if unit == "percent" else "rows")  # type: ignore[arg-type]
+        of = "rows" if rule.kind == "row_count" else "broken"
+        found = read_count_limit(self.document, entry, entry["metric"], place, of=of)
+        nothing = (found.operator, found.value) in (("mustBe", 0), ("mustBeLessOrEqualTo", 0))
+        return None if nothing and rule.kind != "row_count" else found
 
 
 def _fits(column: Column, value: Any) -> bool:
@@ -366,9 +344,7 @@ def _fits(column: Column, value: Any) -> bool:
 def _text(rule: Rule, threshold: Threshold | None) -> str:
     if threshold is None:
         return rule.text
-    value = threshold.value
-    shown = f"{value[0]:g} and {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
-    limit = f"{_OPERATORS[threshold.operator]} {shown}"
+    limit = limit_text(threshold)
     if rule.kind == "row_count":
         return f"number of rows {limit}"
     return f"{rule.text}, broken by {limit} {'% of rows' if threshold.unit == 'percent' else 'rows'}"

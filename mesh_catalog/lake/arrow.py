@@ -223,15 +223,18 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     with storage_errors(ticket):
         if not files:
             return counts
+        table = open_table(ticket)
         filesystem, _ = filesystem_of(ticket.location)
         paths = sorted(map(path_within, files))
-        rows = dataset.dataset(paths, format="parquet", filesystem=filesystem)
+        schema = pa.schema([pa.schema(table.schema().to_arrow()).field(column)])  # files of before may lack it
+        split = dataset.partitioning(schema, flavor="hive") if column in table.metadata().partition_columns else None
+        rows = dataset.dataset(paths, schema=schema, format="parquet", filesystem=filesystem, partitioning=split)
         for batch in rows.to_batches(columns=[column]):
             values = batch.column(0)
             if pa.types.is_decimal(values.type):
                 values = values.cast(pa.float64())
-            found = pc.value_counts(values)
-            for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
+            pairs = pc.value_counts(values)
+            for value, count in zip(pairs.field("values").to_pylist(), pairs.field("counts").to_pylist(), strict=True):
                 counts[value] = counts.get(value, 0) + count
     return counts
 

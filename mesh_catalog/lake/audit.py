@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord
 from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
-from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, ConformedBatch, judge_counts, quoted
+from mesh_catalog.lake.checks import BatchCounts, ConformedBatch, Finding, judge_counts
 from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, Member, store_manifest
+from mesh_catalog.lake.others import Others
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_quarantine
+from mesh_catalog.lake.set_rules import SetRules, find_duplicates, reads_table
 from mesh_catalog.lake.sources import BROKEN_METRIC
-from mesh_catalog.lake.written import read_added, read_staying, removed_rows
+from mesh_catalog.lake.written import read_added, removed_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
@@ -55,6 +57,7 @@ class Audit:
     source_files: tuple[str, ...]
     settle: Callable[[PendingCommit], tuple[Member, ...]] = field(default=lambda _pending: ())
     """Called once the audit has passed; returns the set that is committed together, once all of it may be."""
+    others: Others = field(default_factory=Others)
     checks: tuple[CheckRecord, ...] = ()
     manifest_stored: bool = False
     _staged: bool = field(default=False, init=False)
@@ -69,16 +72,8 @@ class Audit:
     @property
     def reads_table(self) -> bool:
         """Whether the commit is right only for the table's rows as they are now."""
-        rules = any(rule.kind == "unique" and self._against_table(rule) for rule in self.contract.rules)
-        return rules or (self.contract.write_mode == "history" and self.earlier_version is not None)
-
-    def _against_table(self, rule: Rule) -> bool:
-        """Whether a uniqueness rule must be checked against rows that stay; a MERGE by this key keeps it by itself."""
-        mode = self.contract.write_mode
-        if self.earlier_version is None or mode == "overwrite":
-            return False
-        by_key = {"upsert": self.contract.primary_key, "history": (*self.contract.primary_key, "valid_from")}
-        return set(rule.argument) != set(by_key.get(mode, ()))
+        rows_matter = reads_table(self.contract) or self.contract.write_mode == "history"
+        return self.earlier_version is not None and rows_matter
 
     @property
     def _contract(self) -> Contract:
@@ -92,12 +87,10 @@ class Audit:
             StorageError: Its rows were counted otherwise than they were staged.
         """
         self._staged = True
-        duplicates: dict[str, int | None] = {}
-        examples: dict[str, tuple[str, ...]] = {}
+        findings: dict[str, Finding] = {}
         if self.batch_key:
-            found, shown = self._shared_keys(rows, None, self.batch_key)
-            duplicates, examples = {self.batch_key.id: found}, {self.batch_key.id: shown}
-        self._judge(duplicates, examples, total_rows=None, newest_event_at=None)
+            findings[self.batch_key.id] = find_duplicates(rows, None, self.batch_key, self._contract)
+        self._judge(findings, total_rows=None, newest_event_at=None)
         self._require_same(rows.count(), BatchCounts.from_metrics(self.rules.get).kept)
 
     def __call__(self, pending: PendingCommit) -> None:
@@ -105,11 +98,9 @@ class Audit:
             raise conflict(self.contract.id)
         counts = BatchCounts.from_metrics(self.rules.get)
         found = profile_files(self.spark, self.contract, pending.files)
-        duplicates, examples = self._duplicates(pending)
-        if self.batch_key:
-            duplicates[self.batch_key.id] = 0  # `check_staged` would have refused it
+        findings = self._findings(pending, found)
         total_rows = self._total_rows(pending)
-        self._judge(duplicates, examples, total_rows=total_rows, newest_event_at=found.event_to)
+        self._judge(findings, total_rows=total_rows, newest_event_at=found.event_to)
         if not self._staged:
             self._require_same(self._written(pending, found), counts.kept)
         if counts.quarantined:
@@ -118,8 +109,7 @@ class Audit:
 
     def _judge(
         self,
-        duplicates: Mapping[str, int | None],
-        examples: Mapping[str, Sequence[str]],
+        findings: Mapping[str, Finding],
         *,
         total_rows: int | None,
         newest_event_at: datetime | None,
@@ -129,11 +119,11 @@ class Audit:
             BatchCounts.from_metrics(self.rules.get),
             total_rows=total_rows,
             newest_event_at=newest_event_at,
-            duplicates=duplicates,
+            findings=findings,
             now=datetime.now(UTC),
         )
         self.checks = (*self._source_check(), *checks)
-        self._refuse_broken(examples)
+        self._refuse_broken(findings)
 
     def _total_rows(self, pending: PendingCommit) -> int | None:
         """Rows of the table once the commit is in."""
@@ -159,42 +149,19 @@ class Audit:
                 "Nothing was committed; publish again."
             )
 
-    def _duplicates(self, pending: PendingCommit) -> tuple[dict[str, int | None], dict[str, tuple[str, ...]]]:
-        """Rows of the added files whose key another row has, in them or staying in the table, per uniqueness rule."""
-        found: dict[str, int | None] = {}
-        examples: dict[str, tuple[str, ...]] = {}
-        unique = [rule for rule in self._contract.rules if rule.kind == "unique"]
-        if not unique:
-            return found, examples
-        if not pending.files:
-            return {rule.id: 0 for rule in unique}, examples
-        new = read_added(self.spark, pending, self.location, self.contract.columns)
-        for rule in unique:
-            old = read_staying(self.spark, pending, self.location) if self._against_table(rule) else None
-            found[rule.id], examples[rule.id] = self._shared_keys(new, old, rule)
-        return found, examples
-
-    def _shared_keys(self, new: DataFrame, old: DataFrame | None, rule: Rule) -> tuple[int, tuple[str, ...]]:
-        from pyspark.sql import functions as F
-
-        names = list(rule.argument)
-        present = " and ".join(f"{quoted(name)} is not null" for name in names)
-        keys = new.filter(present).groupBy(*names).agg(F.count(F.lit(1)).alias("_rows"))
-        if old is not None:
-            shared = old.select(*names).join(keys.select(*names), on=names, how="left_semi").distinct()
-            keys = keys.join(shared.withColumn("_old", F.lit(1)), on=names, how="left")
-        else:
-            keys = keys.withColumn("_old", F.lit(None).cast("int"))
-        shared = keys.filter("_rows > 1 or _old is not null")
-        shown = F.concat_ws(", ", *(F.concat(F.lit(f"{name} "), F.col(name).cast("string")) for name in names))
-        row = shared.agg(
-            F.sum(F.when(F.col("_old").isNull(), F.col("_rows") - 1).otherwise(F.col("_rows"))).alias("broken"),
-            F.min_by(shown, F.struct(*names), EXAMPLE_LIMIT).alias("examples"),
-        ).first()
-        if row is None or not row["broken"]:
-            return 0, ()
-        personal = set(names) & set(self._contract.personal_columns)
-        return int(row["broken"]), () if personal else tuple(row["examples"])
+    def _findings(self, pending: PendingCommit, found: FilesProfile) -> dict[str, Finding]:
+        """What the rules on the whole batch found; where there are none, nothing is read."""
+        findings = SetRules(
+            spark=self.spark,
+            contract=self.contract,
+            location=self.location,
+            pending=pending,
+            others=self.others,
+            profile=found.profile,
+        ).findings()
+        if self.batch_key:
+            findings[self.batch_key.id] = Finding(value=0)  # `check_staged` would have refused it
+        return findings
 
     def _source_check(self) -> tuple[CheckRecord, ...]:
         if self.source is None:
@@ -214,21 +181,24 @@ class Audit:
             ),
         )
 
-    def _refuse_broken(self, examples: Mapping[str, Sequence[str]]) -> None:
+    def _refuse_broken(self, findings: Mapping[str, Finding]) -> None:
+        unrun = {rule for rule, found in findings.items() if found.failed}
         failed = [check for check in self.checks if check.verdict == "fail"]
-        if not failed:
+        stopped = [check for check in self.checks if check.rule in unrun and check.severity == "error"]
+        if not failed and not stopped:
             return
         row_rules = [check.rule for check in failed if check.rule in self.conformed.conditions()]
+        examples = {rule: found.examples for rule, found in findings.items()}
         known = {**examples, **self.conformed.example_keys(row_rules)}
         self.checks = tuple(
             replace(check, example_keys=tuple(known.get(check.rule, ()))) if check.verdict == "fail" else check
             for check in self.checks
         )
-        raise BatchRefusedError(self._refusal(), product=self._contract.id, run_id=self.run_id)
+        shown = [check for check in self.checks if check in stopped or check.verdict == "fail"]
+        raise BatchRefusedError(self._refusal(shown), product=self._contract.id, run_id=self.run_id)
 
-    def _refusal(self) -> str:
+    def _refusal(self, failed: Sequence[CheckRecord]) -> str:
         """What EXPERIENCE calls a bad batch: which rule, how often, which rows."""
-        failed = [check for check in self.checks if check.verdict == "fail"]
         readers = (
             f"readers stay on v{self.earlier_version}" if self.earlier_version is not None else "nothing was written"
         )
@@ -237,10 +207,12 @@ class Audit:
         for check in failed:
             count = "" if check.broken_count is None else f"{check.broken_count:>9,} rows break it"
             keys = f"   e.g. {listed(check.example_keys)}" if check.example_keys else ""
-            reason = f"   {check.reason}" if check.reason else ""
+            unrun = "could not be run: " if check.verdict == "not_run" else ""
+            reason = f"   {unrun}{check.reason}" if check.reason else ""
             lines.append(f"  {check.text:<{width}}  {count}{keys}{reason}".rstrip())
+        or_unrun = " or could not be run" if any(check.verdict == "not_run" for check in failed) else ""
         lines.append(
-            f"  {len(failed)} of {len(self.checks)} checks failed; nothing was written. "
+            f"  {len(failed)} of {len(self.checks)} checks failed{or_unrun}; nothing was written. "
             f"The rows: mesh show {self._contract.id} --refused"
         )
         return "\n".join(lines)

@@ -38,9 +38,10 @@ from mesh_catalog.lake.modes import (
     write_rows,
     writing_session,
 )
+from mesh_catalog.lake.others import request_others
 from mesh_catalog.lake.session import openlineage_file
 from mesh_catalog.lake.staging import delete_left_behind, staged, staging_root
-from mesh_catalog.lake.table import TableState, read_table_state, reconcile_properties
+from mesh_catalog.lake.table import TableState, complete_properties, read_table_state, reconcile_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
@@ -125,6 +126,7 @@ def commit_batch(
         inputs=batch.inputs,
         source_files=batch.source_files,
         settle=settle,
+        others=request_others(mesh, batch.contract),
     )
     events = mark_events(openlineage_file(spark))
     try:
@@ -133,7 +135,11 @@ def commit_batch(
     except BatchRefusedError as refusal:
         finish_run(mesh.catalog, batch.run_id, outcome="refused", message=str(refusal), checks=audit.checks)
         raise
-    return _committed(spark, batch, audit.manifest, events)
+    manifest = audit.manifest
+    if batch.state.version is not None:
+        warnings = complete_properties(spark, batch.location, batch.state, batch.contract)
+        manifest = replace(manifest, checks=(*manifest.checks, *warnings))
+    return _committed(spark, batch, manifest, events)
 
 
 def _conform(batch: Batch) -> ConformedBatch:

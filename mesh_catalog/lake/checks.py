@@ -13,13 +13,23 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.runs import CheckRecord
-from mesh_catalog.contracts.contract import ROW_RULES, Column, Contract, Rule
+from mesh_catalog.contracts.contract import ROW_RULES, SET_RULES, Column, Contract, Rule
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
-__all__ = ["BatchCounts", "ConformedBatch", "conform", "constraints", "judge_counts", "quoted", "row_condition"]
+__all__ = [
+    "BatchCounts",
+    "ConformedBatch",
+    "Finding",
+    "conform",
+    "constraint_rules",
+    "constraints",
+    "judge_counts",
+    "quoted",
+    "row_condition",
+]
 
 EXAMPLE_LIMIT = 5
 _FLAG = "_mesh_type_"
@@ -70,10 +80,15 @@ def constraints(contract: Contract) -> dict[str, str]:
 
     Never on a personal column: Delta's message prints the row.
     """
-    found: dict[str, str] = {}
+    return {name: text for name, (_rule, text) in constraint_rules(contract).items()}
+
+
+def constraint_rules(contract: Contract) -> dict[str, tuple[Rule, str]]:
+    """The rule and the SQL of each of `constraints`."""
+    found: dict[str, tuple[Rule, str]] = {}
     for rule, column in _row_rules(contract):
         if rule.severity == "error" and rule.threshold is None and not column.personal:
-            found["mesh_" + re.sub(r"\W", "_", rule.id).lower()] = row_condition(rule, column)
+            found["mesh_" + re.sub(r"\W", "_", rule.id).lower()] = rule, row_condition(rule, column)
     return found
 
 
@@ -238,13 +253,29 @@ class BatchCounts:
         return cls(rows=int(metrics["rows"]), quarantined=int(metrics.get("quarantined") or 0), broken=broken)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a rule on the whole batch found."""
+
+    value: float | None = None
+    """Rows that break it; the query's number; the distance. None where it was not run."""
+    examples: tuple[str, ...] = ()
+    """A few keys of the rows that break it, never personal ones."""
+    told: str | None = None
+    """What else a person wants to know, whatever the verdict."""
+    not_run: str | None = None
+    """Why it was not run."""
+    failed: bool = False
+    """True where it should have been run: that stops the batch where its severity is error."""
+
+
 def judge_counts(
     rules: Iterable[Rule],
     counts: BatchCounts,
     *,
     total_rows: int | None,
     newest_event_at: datetime | None,
-    duplicates: Mapping[str, int | None],
+    findings: Mapping[str, Finding],
     now: datetime,
 ) -> list[CheckRecord]:
     """One verdict a rule.
@@ -254,10 +285,10 @@ def judge_counts(
         counts: Of the batch.
         total_rows: Rows of the table once this batch is in; None where that is not known yet.
         newest_event_at: The newest event time of the batch.
-        duplicates: Rule id of each uniqueness rule → rows that share their key.
+        findings: Rule id of each rule on the whole batch → what it found.
         now: For freshness.
     """
-    return [_judge(rule, counts, total_rows, newest_event_at, duplicates, now) for rule in rules]
+    return [_judge(rule, counts, total_rows, newest_event_at, findings, now) for rule in rules]
 
 
 def _judge(
@@ -265,7 +296,7 @@ def _judge(
     counts: BatchCounts,
     total_rows: int | None,
     newest_event_at: datetime | None,
-    duplicates: Mapping[str, int | None],
+    findings: Mapping[str, Finding],
     now: datetime,
 ) -> CheckRecord:
     if rule.kind == "not_run":
@@ -283,15 +314,27 @@ def _judge(
             return _record(rule, verdict="not_run", reason="the table's rows are not known")
         kept = rule.threshold is None or rule.threshold.holds(total_rows)
         return _record(rule, verdict=_verdict(rule, kept), rows=total_rows)
-    broken = duplicates.get(rule.id) if rule.kind == "unique" else counts.broken.get(rule.id)
+    if rule.kind in SET_RULES:
+        return _judge_finding(rule, findings.get(rule.id, Finding(not_run="it was not looked at")), counts.rows)
+    broken = counts.broken.get(rule.id)
     if broken is None:
         return _record(rule, verdict="not_run", reason="it could not be counted")
+    return _record(rule, verdict=_verdict(rule, _holds(rule, broken, counts.rows)), broken=broken, rows=counts.rows)
+
+
+def _judge_finding(rule: Rule, found: Finding, rows: int) -> CheckRecord:
+    if found.value is None:
+        return _record(rule, verdict="not_run", reason=found.not_run)
+    verdict = _verdict(rule, _holds(rule, found.value, rows))
+    if rule.kind in ("unique", "reference"):
+        return _record(rule, verdict=verdict, broken=int(found.value), rows=rows, reason=found.told)
+    return _record(rule, verdict=verdict, reason=found.told)
+
+
+def _holds(rule: Rule, found: float, rows: int) -> bool:
     if rule.threshold is None:
-        kept = broken == 0
-    else:
-        found = 100.0 * broken / counts.rows if rule.threshold.unit == "percent" and counts.rows else float(broken)
-        kept = rule.threshold.holds(found)
-    return _record(rule, verdict=_verdict(rule, kept), broken=broken, rows=counts.rows)
+        return found == 0
+    return rule.threshold.holds(100.0 * found / rows if rule.threshold.unit == "percent" and rows else found)
 
 
 def _verdict(rule: Rule, kept: bool) -> str:

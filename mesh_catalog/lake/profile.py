@@ -108,7 +108,8 @@ class Profile:
 
 
 def _column_json(column: ColumnProfile) -> dict[str, Any]:
-    found = {key: value for key, value in column.__dict__.items() if value not in (None, 0, False) or key == "count"}
+    kept = ("count", "minimum", "maximum")  # a zero says something there
+    found = {k: v for k, v in column.__dict__.items() if v not in (None, 0, False) or (k in kept and v is not None)}
     for key in ("values", "bins"):
         counts = getattr(column, key)
         if counts is not None:

@@ -16,11 +16,12 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import definition_digest, register_product
+from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
 from mesh_catalog.catalog.runs import (
     CheckRecord,
     finish_run,
@@ -69,6 +70,8 @@ class PublishResult:
     total_rows: int | None = None
     quarantined_count: int = 0
     checks: tuple[CheckRecord, ...] = ()
+    changes: tuple[str, ...] = ()
+    """How the contract differs from the one of the version before."""
     seconds: float = 0.0
 
 
@@ -81,6 +84,7 @@ def publish_product(
     interval: Interval | None = None,
     whole: bool = False,
     fresh: bool = False,
+    allow_breaking: bool = False,
 ) -> PublishResult:
     """Run a product's transform and publish what it makes.
 
@@ -89,11 +93,13 @@ def publish_product(
         interval: Publish this interval of event time only, from inputs cut to it.
         whole: Of a product that reads changes: read the whole input once more.
         fresh: Of a product that reads changes: go on with a new checkpoint after what its table holds.
+        allow_breaking: Whether a new major version may break readers who are known.
 
     Raises:
         InputError: The product has no owner.
         TransformError: The transform failed, or its columns are not the contract's.
         BatchRefusedError: The batch breaks its contract. Nothing was written.
+        BreakingChangeError: The contract breaks what was published. Nothing was written.
         ConflictError: Somebody else published at the same time.
         NotFoundError: An input was never published, or no source file has arrived.
         StorageError: A table's log cannot be read.
@@ -102,18 +108,23 @@ def publish_product(
     of a batch that met a conflict was committed, and nothing that was read for it is used again.
     """
     require_owner(product)
+    evolution = plan_evolution(mesh.catalog, product.contract, mesh.workspace.products)
+    require_evolution(evolution, allow_breaking=allow_breaking)
     if product.contract.read_changes is None:
-        return _publish_run(spark, mesh, product, run_id=run_id, interval=interval)
-    return publish_changes(
-        spark,
-        mesh,
-        product,
-        product.contract.read_changes,
-        run_id=run_id,
-        whole=whole,
-        fresh=fresh,
-        publish=_publish_run,
-    )
+        result = _publish_run(spark, mesh, product, run_id=run_id, interval=interval)
+    else:
+        result = publish_changes(
+            spark,
+            mesh,
+            product,
+            product.contract.read_changes,
+            run_id=run_id,
+            whole=whole,
+            fresh=fresh,
+            publish=_publish_run,
+        )
+    changes = tuple(one.sentence for one in evolution.differences) if evolution else ()
+    return replace(result, changes=changes) if result.outcome == "published" else result
 
 
 def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[ProductSpec]) -> list[PublishResult]:
@@ -131,6 +142,7 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     started = time.monotonic()
     for product in products:
         require_owner(product)
+        require_evolution(plan_evolution(mesh.catalog, product.contract, mesh.workspace.products), allow_breaking=False)
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
         if one.manifest.quarantined_count:

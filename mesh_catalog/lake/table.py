@@ -6,13 +6,14 @@ Reads the log by delta-rs, without a JVM; changes go through Spark.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
+from mesh_catalog.lake.constraints import add_constraints
 from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.storage import open_delta, storage_options
 
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
+    from mesh_catalog.catalog.runs import CheckRecord
     from mesh_catalog.contracts.contract import Contract
 
-__all__ = ["Commit", "TableState", "read_table_state", "reconcile_properties", "table_properties"]
+__all__ = [
+    "Commit",
+    "TableState",
+    "complete_properties",
+    "read_table_state",
+    "reconcile_properties",
+    "table_properties",
+]
 
 _STATS_COLUMNS = "delta.dataSkippingStatsColumns"
 _STATS_COUNT = "delta.dataSkippingNumIndexedCols"
@@ -127,12 +136,16 @@ def _change_data_property(contract: Contract) -> dict[str, str]:
     return {_CHANGE_DATA_FEED: "true" if contract.change_data_feed else "false"}
 
 
-def _statistics_property(contract: Contract) -> dict[str, str]:
+def _statistics_property(contract: Contract, there: Collection[str] | None = None) -> dict[str, str]:
+    """Of the columns that are there; of all where None."""
     without = ("boolean", "other")  # Delta keeps no statistics of them, and refuses to be told so
     shown = [
         c.name
         for c in contract.columns
-        if not c.personal and column_kind(c.spark_type) not in without and c.partition_position is None
+        if not c.personal
+        and column_kind(c.spark_type) not in without
+        and c.partition_position is None
+        and (there is None or c.name in there)
     ]
     if not shown:
         return {_STATS_COUNT: "0"}
@@ -142,8 +155,8 @@ def _statistics_property(contract: Contract) -> dict[str, str]:
 def reconcile_properties(spark: SparkSession, location: str, state: TableState, contract: Contract) -> bool:
     """Bring an existing table's properties to the contract before a write; returns whether that took a commit.
 
-    A constraint that the contract no longer has, or has otherwise, is dropped, or Delta would stop the write and print
-    the row. New ones come with the next table: adding one here would read the whole table.
+    As far as its columns are there; `complete_properties` does the rest. A constraint that the contract no longer has,
+    or has otherwise, is dropped, or Delta would stop the write and print the row.
     """
     table = f"delta.{quoted(location)}"
     changed = False
@@ -154,9 +167,30 @@ def reconcile_properties(spark: SparkSession, location: str, state: TableState, 
             spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
             changed = True
     defaults = {_CHANGE_DATA_FEED: "false"}
-    for key, text in (_statistics_property(contract) | _change_data_property(contract)).items():
+    for key, text in (_statistics_property(contract, state.columns) | _change_data_property(contract)).items():
         if state.configuration.get(key, defaults.get(key)) != text:
-            escaped = text.replace("'", "\\'")
-            spark.sql(f"alter table {table} set tblproperties ('{key}' = '{escaped}')")
+            _set_property(spark, location, key, text)
             changed = True
     return changed
+
+
+def complete_properties(
+    spark: SparkSession, location: str, state: TableState, contract: Contract
+) -> tuple[CheckRecord, ...]:
+    """Bring an existing table's properties to the contract after a write that may have added columns.
+
+    Args:
+        state: The table's state before the write, reconciled.
+
+    Returns:
+        A warning for each constraint that cannot be set.
+    """
+    for key, text in _statistics_property(contract).items():
+        if _statistics_property(contract, state.columns).get(key) != text:
+            _set_property(spark, location, key, text)
+    return add_constraints(spark, location, state.configuration, contract)
+
+
+def _set_property(spark: SparkSession, location: str, key: str, text: str) -> None:
+    escaped = text.replace("'", "\\'")
+    spark.sql(f"alter table delta.{quoted(location)} set tblproperties ('{key}' = '{escaped}')")

@@ -23,18 +23,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mesh_catalog.errors import InputError, NotFoundError, nearest
+from mesh_catalog.lake.distribution import known_counts, pieces, variance
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Profile
-from mesh_catalog.monitoring.sides import (
-    Exact,
-    Pair,
-    ProfileSide,
-    Side,
-    distinct_estimate,
-    known_counts,
-    pieces,
-    variance,
-)
-from mesh_catalog.monitoring.statistics import (
+from mesh_catalog.lake.statistics import (
     LEAST_DEVIATION,
     Aligned,
     Span,
@@ -45,6 +36,13 @@ from mesh_catalog.monitoring.statistics import (
     wasserstein_distance,
     wasserstein_span,
     z_test_p,
+)
+from mesh_catalog.monitoring.sides import (
+    Exact,
+    Pair,
+    ProfileSide,
+    Side,
+    distinct_estimate,
 )
 
 __all__ = [

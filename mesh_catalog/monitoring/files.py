@@ -18,8 +18,8 @@ import numpy as np
 
 from mesh_catalog.errors import InputError, NotFoundError, nearest
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Kind
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.lake.tally import bin_places
-from mesh_catalog.monitoring.statistics import Counts
 
 if TYPE_CHECKING:
     import pyarrow as pa

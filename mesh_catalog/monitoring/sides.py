@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from mesh_catalog.lake.profile import ColumnProfile, Profile, bin_bounds
-from mesh_catalog.monitoring.statistics import Aligned, Counts, Pieces, align, deviation
+from mesh_catalog.lake.distribution import known_counts
+from mesh_catalog.lake.profile import ColumnProfile, Profile
+from mesh_catalog.lake.statistics import Aligned, Counts, align
 
 __all__ = [
     "Exact",
@@ -20,15 +21,11 @@ __all__ = [
     "Side",
     "Which",
     "distinct_estimate",
-    "known_counts",
-    "pieces",
-    "variance",
 ]
 
 Which = Literal["reference", "current"]
 Exact = Callable[[Which, str], "Mapping[Any, int] | Counts"]
 """Gives the exact count of every value of a column of one side; nulls may be among them."""
-_ROUNDING = 2.0**-53
 
 
 class Side(Protocol):
@@ -109,15 +106,6 @@ class Pair:
         return align(reference, current)
 
 
-def known_counts(column: ColumnProfile) -> Counts | None:
-    """Exact counts, where the profile alone has them."""
-    if column.values is not None:
-        return Counts.of(column.values)
-    if column.kind in ("integer", "float") and column.minimum is not None and column.minimum == column.maximum:
-        return Counts.of({column.minimum: column.valid_count})
-    return None
-
-
 def _as_counts(found: Mapping[Any, int] | Counts | None) -> Counts | None:
     return found if found is None or isinstance(found, Counts) else Counts.of(found)
 
@@ -128,31 +116,3 @@ def distinct_estimate(column: ColumnProfile) -> float | None:
     from datasketches import hll_sketch  # late: only for strings of many values
 
     return float(hll_sketch.deserialize(bytes.fromhex(column.distinct_sketch)).get_estimate())
-
-
-def pieces(column: ColumnProfile) -> Pieces | None:
-    known = known_counts(column)
-    if known is not None:
-        return Pieces.exact(known)
-    if column.bins is None or column.minimum is None or column.maximum is None:
-        return None
-    if sum(column.bins.values()) != column.valid_count:
-        return None
-    bounds = {bin_bounds(index): count for index, count in column.bins.items()}
-    return Pieces.within(
-        bounds, minimum=float(column.minimum), maximum=float(column.maximum), whole=column.kind == "integer"
-    )
-
-
-def variance(column: ColumnProfile) -> dict[str, float]:
-    """The reference's variance from its sums, and how far rounding can have moved it.
-
-    A sum of n rounded terms is off by at most n times the rounding of the sum of their sizes; here every such sum, and
-    the square of the mean, is bounded by the mean square.
-    """
-    known = known_counts(column)
-    if known is not None:
-        return {"variance": deviation(known) ** 2, "variance_error": 0.0}
-    rows = column.valid_count
-    mean, mean_square = column.total / rows, column.squares / rows
-    return {"variance": mean_square - mean * mean, "variance_error": 4 * (rows + 2) * _ROUNDING * mean_square}

@@ -57,6 +57,7 @@ def run_products(
     why: Why | None = None,
     jobs: int = 1,
     tell: Callable[[ProductRun], None],
+    allow_breaking: bool = False,
 ) -> list[ProductRun]:
     """Publish products.
 
@@ -67,6 +68,7 @@ def run_products(
             is fresh and left as it is. All are published where this is None.
         jobs: How many are published at a time.
         tell: Given each product's states as they change; called in this thread only.
+        allow_breaking: As `publish_product` takes it.
 
     Returns:
         How each ended, in the order in which they did. Errors of single products are in it.
@@ -75,7 +77,7 @@ def run_products(
         KeyboardInterrupt: Told of after the publishes that ran have ended.
     """
     with HeldLeases(mesh.catalog) as leases:
-        return _Run(mesh, order, open_spark, why, jobs, tell, leases).to_the_end()
+        return _Run(mesh, order, open_spark, why, jobs, tell, leases, allow_breaking).to_the_end()
 
 
 class _Run:
@@ -88,8 +90,10 @@ class _Run:
         jobs: int,
         tell: Callable[[ProductRun], None],
         leases: HeldLeases,
+        allow_breaking: bool,
     ) -> None:
         self._mesh = mesh
+        self._allow_breaking = allow_breaking
         self._open_spark = open_spark
         self._why: Why = why or (lambda _product: ("",))
         self._jobs = jobs
@@ -125,7 +129,8 @@ class _Run:
             if len(self._running) >= self._jobs:
                 return
             reads = self._reads[product.name]
-            if any(name in self._waiting or name in self._running for name in reads):
+            awaited = (*reads, *product.contract.needed_products)
+            if any(name in self._waiting or name in self._running for name in awaited):
                 continue
             if stopped := [name for name in reads if name in self._stopped]:
                 self._end(ProductRun(product=product.name, state="left out", reason=f"reads {', '.join(stopped)}"))
@@ -181,7 +186,8 @@ class _Run:
             try:
                 spark.sparkContext.setLocalProperty("spark.scheduler.pool", product.name)
                 session = own_session(spark, self._mesh.settings)
-                self._ended.put((product.name, publish_product(session, self._mesh, product)))
+                result = publish_product(session, self._mesh, product, allow_breaking=self._allow_breaking)
+                self._ended.put((product.name, result))
             except BaseException as error:  # noqa: BLE001 - the deciding thread raises what is no MeshError
                 self._ended.put((product.name, error))
 

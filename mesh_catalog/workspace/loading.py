@@ -15,7 +15,7 @@ from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboa
 from mesh_catalog.workspace.model_file import read_model_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
-from mesh_catalog.workspace.references import check_model
+from mesh_catalog.workspace.references import check_model, check_rules
 from mesh_catalog.workspace.section import Section
 from mesh_catalog.workspace.source_file import read_source_file
 
@@ -120,6 +120,10 @@ class _Loader:
         for dashboard in workspace.dashboards.values():
             with self.kept():
                 check_dashboard(dashboard, known)
+        unread = {*self.broken, *workspace.model_datasets}
+        for product in workspace.products.values():
+            with self.kept():
+                check_rules(product, workspace.products, unread)
         return workspace
 
     def _folders(self, parent: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The order in which products are published: inputs first."""
+"""The order in which products are published: inputs first, and what their rules refer to."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def _inputs(workspace: Workspace, name: str) -> list[str]:
     product = workspace.products.get(name)
     if product is None:  # a dataset that a model writes
         return []
-    return check_reads(product, {*workspace.products, *workspace.model_datasets})
+    reads = check_reads(product, {*workspace.products, *workspace.model_datasets})
+    return list(dict.fromkeys([*reads, *product.contract.needed_products]))
 
 
 def check_reads(product: ProductSpec, known: Collection[str]) -> list[str]:

@@ -1,15 +1,16 @@
-"""Whether a model's target, features, keys and times are there, in contracts that can carry them."""
+"""Whether what models and rules refer to is there, in contracts that can carry it: targets, features, keys, times."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from mesh_catalog.contracts.types import is_temporal
+from mesh_catalog.contracts.contract import Reference, Rule
+from mesh_catalog.contracts.types import is_numeric, is_temporal
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import nearest
 from mesh_catalog.specs import FeatureRef, ModelSpec, ProductSpec
 
-__all__ = ["check_model"]
+__all__ = ["check_model", "check_rules"]
 
 _TARGET_BASES = ("boolean", "tinyint", "smallint", "int", "bigint", "string")
 
@@ -87,3 +88,57 @@ def _no_time(document: Document, product: ProductSpec, name: str) -> Exception:
     return document.error(
         f"event_time '{name[:80]}' is no date or timestamp column of {product.name}.{nearest(name, fit)}", "event_time"
     )
+
+
+def check_rules(product: ProductSpec, products: Mapping[str, ProductSpec], unread: Collection[str]) -> None:
+    """Check that the products which a contract's rules read are there, with the columns that references name.
+
+    Args:
+        products: Every product that could be read.
+        unread: Names of which nothing is said here: broken ones, and datasets that models write.
+
+    Raises:
+        DocumentError: A product or a column is not there, or a key is of another kind than what must be in it.
+    """
+    path = product.contract.path
+    for rule in product.contract.rules if path is not None and product.contract.other_products else ():
+        names = getattr(rule.argument, "reads", ()) if rule.kind == "sql" else ()
+        if isinstance(rule.argument, Reference):
+            names = (rule.argument.product,)
+        for name in names:
+            if name in unread:
+                continue
+            document = read_document(path)  # type: ignore[arg-type]
+            other = _product(document, name, products, _place(document, rule))
+            if isinstance(rule.argument, Reference):
+                _check_keys(document, product, other, rule.argument, _place(document, rule))
+
+
+def _check_keys(
+    document: Document, product: ProductSpec, other: ProductSpec, reference: Reference, place: Place
+) -> None:
+    for name, key in zip(reference.columns, reference.keys, strict=True):
+        own, found = product.contract.column(name), other.contract.column(key)
+        if found is None:
+            raise _no_column(document, other, key, place)
+        if own is not None and _family(own.spark_type) != _family(found.spark_type):
+            raise document.error(
+                f"'{name}' is {own.spark_type}, but {other.name}.{key}, which it refers to, is {found.spark_type}."
+                " Make them agree.",
+                *place,
+            )
+
+
+def _family(spark_type: str) -> str:
+    if is_numeric(spark_type):
+        return "number"
+    return "time" if is_temporal(spark_type) else spark_type
+
+
+def _place(document: Document, rule: Rule) -> Place:
+    """Where the rule's column stands, or the table's rules."""
+    table = document.data["schema"][0]
+    for index, entry in enumerate(table["properties"]):
+        if entry["name"] == rule.column and (entry.get("relationships") or entry.get("quality")):
+            return ("schema", 0, "properties", index)
+    return ("schema", 0, "relationships" if rule.kind == "reference" else "quality")

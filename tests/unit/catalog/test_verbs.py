@@ -17,7 +17,7 @@ from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
 from mesh_catalog.catalog.models import set_alias
-from mesh_catalog.catalog.runs import finish_run, start_run
+from mesh_catalog.catalog.runs import CheckRecord, finish_run, start_run
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.settings import load_settings
@@ -174,3 +174,19 @@ def test_an_unknown_name_ends_with_exit_code_four(mesh: Mesh, capsys: pytest.Cap
     for arguments in (["show", "payments.dayly"], ["lineage", "payments.dayly"], ["preview", "payments.dayly"]):
         assert run_command(arguments) == 4
         assert "Did you mean 'payments.daily'?" in capsys.readouterr().err
+
+
+def test_checks_are_counted_by_verdict_and_one_that_was_not_run_never_as_passed(
+    mesh: Mesh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = [
+        CheckRecord(rule="a", text="a >= 0", column="a", severity="error", verdict="pass", reason="against x.y v3"),
+        CheckRecord(rule="b", text="theirs", column=None, severity="error", verdict="not_run", reason="engine soda"),
+        CheckRecord(rule="c", text="few", column=None, severity="warning", verdict="warn", broken_count=3),
+    ]
+    publish(mesh.catalog, TRANSACTIONS, 0, checks=checks)
+    text = told(capsys, "show", TRANSACTIONS, "--checks")
+    assert "1 of 3 checks passed, 1 warned, 1 not run" in text
+    assert "engine soda" in text and "against x.y v3" in text and "3 rows break it" in text
+    assert document(capsys, "show", TRANSACTIONS, "--checks")["counts"] == {"not_run": 1, "pass": 1, "warn": 1}
+    assert "1 of 3 checks passed, 1 warned, 1 not run" in told(capsys, "show", TRANSACTIONS)

@@ -82,16 +82,16 @@ def test_rules_of_the_table_speak_of_rows_and_of_several_columns(tmp_path: Path)
         "    quality:\n"
         "      - {metric: rowCount, mustBeGreaterThan: 10}\n"
         "      - {metric: duplicateValues, arguments: {properties: [a, b]}, mustBe: 0}\n"
-        "      - {type: sql, query: select 1, mustBe: 1, description: one}\n"
+        "      - {type: custom, engine: soda, implementation: 'x', description: one}\n"
         "      - {type: text, description: be good}\n"
     )
     rules = _rules(tmp_path, "{name: a, logicalType: string}", "{name: b, logicalType: string}", table=table)
     assert [(rule.id, rule.kind, rule.text) for rule in rules] == [
         ("table.row_count", "row_count", "number of rows more than 10"),
         ("table.unique_a_b", "unique", "a, b unique"),
-        ("table.sql", "not_run", "one"),
+        ("table.custom", "not_run", "one"),
     ]
-    assert "not run" in str(rules[2].argument)
+    assert "the engine 'soda', which this project does not run" in str(rules[2].argument)
 
 
 def test_an_enum_is_a_rule_on_its_values(tmp_path: Path) -> None:

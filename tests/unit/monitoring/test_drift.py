@@ -14,9 +14,9 @@ from datasketches import hll_sketch
 
 from mesh_catalog.errors import InputError, NotFoundError
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Kind, Profile
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.monitoring.drift import ColumnDrift, DriftResult, compare_column, compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
-from mesh_catalog.monitoring.statistics import Counts
 
 
 def column(values: dict[Any, int], kind: Kind, *, nulls: int = 0, sketched: bool = False) -> ColumnProfile:

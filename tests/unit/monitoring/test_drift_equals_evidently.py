@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from mesh_catalog.lake.profile import Kind, Profile
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.monitoring.drift import DriftResult, compare_profiles, compare_sides
 from mesh_catalog.monitoring.files import open_file, profile_counts
-from mesh_catalog.monitoring.statistics import Counts
 
 
 @dataclass(frozen=True)

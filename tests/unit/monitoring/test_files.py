@@ -14,9 +14,9 @@ from pyarrow import parquet
 
 from mesh_catalog.errors import InputError, MeshError, NotFoundError
 from mesh_catalog.lake.profile import bin_bounds
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.monitoring import files
 from mesh_catalog.monitoring.files import open_file
-from mesh_catalog.monitoring.statistics import Counts
 
 CSV = """id,price,flag,word,mixed,blank,gap,big,late
 1, 1.5,True,a,1,,1,0x1F,1

@@ -27,11 +27,11 @@ from mesh_catalog.contracts.contract import Column, Contract
 from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.lake.profile import ColumnProfile, Kind, Profile
 from mesh_catalog.lake.profiles import store_profile
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.models.frame import SPLIT, plan_frame
 from mesh_catalog.monitoring.files import profile_counts
 from mesh_catalog.monitoring.monitor import compare_datasets, monitor_model
 from mesh_catalog.monitoring.report import read_report
-from mesh_catalog.monitoring.statistics import Counts
 from mesh_catalog.settings import load_settings
 
 START = datetime(2026, 5, 1, tzinfo=UTC)

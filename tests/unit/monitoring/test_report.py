@@ -12,10 +12,10 @@ import pytest
 
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.profile import ColumnProfile, Profile
+from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.monitoring.drift import METHODS, ColumnDrift, DriftResult, compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
 from mesh_catalog.monitoring.report import ReportFiles, read_report, write_report
-from mesh_catalog.monitoring.statistics import Counts
 
 
 def _profile(shift: float, *, rows: int = 1500) -> Profile:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mesh_catalog.lake.profile import bin_bounds
-from mesh_catalog.monitoring.files import profile_counts
-from mesh_catalog.monitoring.statistics import (
+from mesh_catalog.lake.statistics import (
     Counts,
     Pieces,
     align,
@@ -22,6 +21,7 @@ from mesh_catalog.monitoring.statistics import (
     wasserstein_span,
     z_test_p,
 )
+from mesh_catalog.monitoring.files import profile_counts
 
 finite = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)
 samples = st.lists(finite, min_size=2, max_size=60)

@@ -83,3 +83,41 @@ def test_in_any_workspace_without_a_circle_everything_comes_after_its_inputs(dat
     assert sorted(order) == sorted(wanted)
     for name, inputs in reads.items():
         assert all(order.index(f"d.{one}") < order.index(f"d.{name}") for one in inputs)
+
+
+def _with_rule(root: Path, name: str, column: str, *, table: str = "") -> None:
+    text = contract(f"d.{name}", column, "{name: b, logicalType: string}")
+    write(root, f"domains/d/{name}/contract.yaml", text + table)
+
+
+def test_what_an_error_rule_refers_to_comes_first_and_what_a_warning_refers_to_need_not(workspace_dir: Path) -> None:
+    _chain(workspace_dir, {"a": [], "z": []})
+    _with_rule(workspace_dir, "a", "{name: a, logicalType: integer, relationships: [{to: d.z.a}]}")
+    order = publish_order(load_workspace(workspace_dir), ["d.a", "d.z"])
+    assert [product.name for product in order] == ["d.z", "d.a"]
+    severity = "customProperties: [{property: severity, value: warning}]"
+    _with_rule(workspace_dir, "a", f"{{name: a, logicalType: integer, relationships: [{{to: z.a, {severity}}}]}}")
+    order = publish_order(load_workspace(workspace_dir), ["d.a", "d.z"])
+    assert [product.name for product in order] == ["d.a", "d.z"]
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [
+        ("{name: a, logicalType: integer, relationships: [{to: d.zz.a}]}", "no product 'd.zz'. Did you mean 'd.z'"),
+        ("{name: a, logicalType: integer, relationships: [{to: d.z.aa}]}", "d.z has no column 'aa'"),
+        ("{name: a, logicalType: string, relationships: [{to: d.z.a}]}", "'a' is string, but d.z.a"),
+        (
+            "{name: a, logicalType: integer, quality: [{type: sql, query: select count(*) from d.zz, mustBe: 0}]}",
+            "no product 'd.zz'",
+        ),
+    ],
+)
+def test_a_rule_that_refers_to_what_is_not_there_is_named_with_its_line(
+    workspace_dir: Path, column: str, sentence: str
+) -> None:
+    _chain(workspace_dir, {"a": [], "z": []})
+    _with_rule(workspace_dir, "a", column)
+    (error,) = check_workspace(workspace_dir)
+    assert sentence in str(error)
+    assert error.line == 10

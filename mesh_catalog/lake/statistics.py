@@ -1,7 +1,7 @@
-"""The five statistics of Evidently's default drift decision, from counts of values instead of rows.
+"""The five statistics of Evidently's default drift decision, and PSI, from counts of values instead of rows.
 
-Each function gives what Evidently 0.7.23 computes with scipy on the rows themselves; the formulas are scipy's, so the
-results agree to rounding (1e-9 is tested). Owns the arithmetic only: which statistic a column gets is `drift.py`'s.
+Each of the five gives what Evidently 0.7.23 computes with scipy on the rows themselves; the formulas are scipy's, so
+the results agree to rounding (1e-9 is tested). Owns the arithmetic only: which statistic a column gets is `drift.py`'s.
 Pure numpy and `scipy.special`; `scipy.stats`, which takes a second to load, only for Kolmogorov-Smirnov.
 """
 
@@ -27,6 +27,7 @@ __all__ = [
     "deviation",
     "jensen_shannon_distance",
     "kolmogorov_smirnov_p",
+    "population_stability_index",
     "wasserstein_distance",
     "wasserstein_span",
     "z_test_p",
@@ -34,6 +35,7 @@ __all__ = [
 
 LEAST_DEVIATION = 0.001
 """Evidently divides the Wasserstein distance by the reference's deviation, or by this where that is smaller."""
+_LEAST_SHARE = 0.0001
 _EXACT_ROWS = 10_000
 """scipy's `ks_2samp` computes the exact p-value up to this many rows a side."""
 _EDGE_SLACK = 1e-9
@@ -134,6 +136,13 @@ def jensen_shannon_distance(found: Aligned) -> float:
     middle = (reference + current) / 2
     divergence = special.rel_entr(reference, middle).sum() + special.rel_entr(current, middle).sum()
     return math.sqrt(max(float(divergence), 0.0) / 2)
+
+
+def population_stability_index(found: Aligned) -> float:
+    """PSI of two sets of shares; a share of nothing counts as a ten-thousandth, so that the logarithm exists."""
+    reference = np.maximum(found.reference / found.reference.sum(), _LEAST_SHARE)
+    current = np.maximum(found.current / found.current.sum(), _LEAST_SHARE)
+    return float(((current - reference) * np.log(current / reference)).sum())
 
 
 def kolmogorov_smirnov_p(found: Aligned) -> float:
