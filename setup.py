@@ -33,19 +33,21 @@ REQUIRES = [
     "xgboost-cpu==3.2.0",
 ]
 EXTRAS = {
+    "polars": ["polars>=1.0"],
     "postgres": ["psycopg[binary]>=3.2"],
     "dev": [
         "detect-secrets>=1.5",
         "hypothesis>=6.100",
         "import-linter>=2",
         "mypy>=1.11",
+        "polars>=1.0",
         "pytest>=8",
         "ruff>=0.6",
         "types-jsonschema",
         "types-PyYAML",
     ],
 }
-EXTRAS["all"] = EXTRAS["postgres"]
+EXTRAS["all"] = EXTRAS["polars"] + EXTRAS["postgres"]
 
 setup(
     name="mesh-catalog",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from mesh_catalog.catalog.store import Catalog, utc_now
 from mesh_catalog.catalog.tables import audit_events
@@ -18,7 +18,7 @@ from mesh_catalog.catalog.tables import audit_events
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["AuditEvent", "read_audit", "record_event"]
+__all__ = ["AuditEvent", "last_reads", "read_audit", "record_event"]
 
 _NAME_LIMIT = 200
 """A name that was asked for and does not exist may be anything, also very long."""
@@ -88,3 +88,14 @@ def read_audit(mesh: Mesh, product: str | None = None, limit: int = 50) -> list[
         columns = None if row["columns"] is None else tuple(row["columns"])
         found.append(AuditEvent(**{**values, "columns": columns, "masked": tuple(row["masked"])}))
     return found
+
+
+def last_reads(catalog: Catalog) -> dict[str, datetime]:
+    """Of each product that was ever read, when that was last; upkeep and refused requests are no reads."""
+    query = (
+        select(audit_events.c.product, func.max(audit_events.c.at))
+        .where(audit_events.c.allowed, audit_events.c.purpose != "upkeep")
+        .group_by(audit_events.c.product)
+    )
+    with catalog.read() as connection:
+        return dict(connection.execute(query).tuples().all())

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mesh_catalog.access.audit import AuditEvent, read_audit, record_event
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import read_personal_columns, read_product, read_version_columns
 from mesh_catalog.catalog.runs import latest_version, read_versions
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, listed, nearest
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Column
 
-__all__ = ["AuditEvent", "Purpose", "Ticket", "read_audit", "request_read"]
+__all__ = ["AuditEvent", "Purpose", "Ticket", "find_version", "read_audit", "request_read"]
 
 Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep"]
 _MASKING_PURPOSES = ("preview",)
@@ -50,6 +52,7 @@ def request_read(
     *,
     purpose: Purpose,
     version: int | None = None,
+    as_of: datetime | str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Ticket:
     """Ask to read a product.
@@ -57,18 +60,19 @@ def request_read(
     Args:
         purpose: What for. A preview gets its personal columns masked, those included that nobody has decided about.
         version: The newest where None.
+        as_of: Instead of a version, a moment: the version that readers saw then. ISO text or a datetime, UTC where it
+            names no zone; a day alone means its first moment.
         columns: All that the version was published with where None.
 
     Raises:
         NotFoundError: No such product, version or column.
-        InputError: No such purpose.
+        InputError: No such purpose, or `as_of` is no moment of the past, or comes beside a version.
     """
     asked = None if columns is None else tuple(dict.fromkeys(columns))
     try:
         if purpose not in get_args(Purpose):
             raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
-        read_product(mesh.catalog, product)
-        found = _resolve_version(mesh, product, version)
+        found = find_version(mesh, product, version=version, as_of=as_of)
         known = read_version_columns(mesh.catalog, product, found)
         given = _resolve_columns(product, found, known, asked)
     except MeshError as refusal:
@@ -106,7 +110,19 @@ def request_read(
     )
 
 
-def _resolve_version(mesh: Mesh, product: str, version: int | None) -> int:
+def find_version(
+    mesh: Mesh, product: str, *, version: int | None = None, as_of: datetime | str | None = None
+) -> int:
+    """The version that a request with these arguments would get; gives no leave to read it.
+
+    Raises:
+        NotFoundError, InputError: As `request_read`.
+    """
+    read_product(mesh.catalog, product)
+    if as_of is not None:
+        if version is not None:
+            raise InputError(f"{product}: version and as_of are both given. Give one of them.")
+        return _version_at(mesh, product, _moment(product, as_of))
     if version is None:
         latest = latest_version(mesh.catalog, product)
         if latest is None:
@@ -117,6 +133,33 @@ def _resolve_version(mesh: Mesh, product: str, version: int | None) -> int:
         newest = f" There is: {listed(f'v{one}' for one in reversed(known))}." if known else " It has none yet."
         raise NotFoundError(f"{product}: has no version v{version}.{newest}")
     return version
+
+
+def _version_at(mesh: Mesh, product: str, moment: datetime) -> int:
+    records = read_versions(mesh.catalog, product)
+    seen = [record.version for record in records if record.committed_at <= moment]
+    if seen:
+        return seen[-1]
+    if not records:
+        raise NotFoundError(f"{product}: has no version yet. Publish it: mesh publish {product}")
+    first = records[0]
+    raise NotFoundError(
+        f"{product}: had no version at {moment:%Y-%m-%d %H:%M:%S} UTC. "
+        f"The first is v{first.version}, of {first.committed_at:%Y-%m-%d %H:%M:%S} UTC."
+    )
+
+
+def _moment(product: str, as_of: datetime | str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(as_of.strip()) if isinstance(as_of, str) else as_of
+    except ValueError:
+        raise InputError(
+            f"{product}: as_of '{str(as_of)[:40]}' is no moment. Write for example 2026-05-01 or 2026-05-01T09:30."
+        ) from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment > utc_now():
+        raise InputError(f"{product}: as_of {moment:%Y-%m-%d %H:%M:%S} UTC is in the future. Leave it out.")
+    return moment
 
 
 def _resolve_columns(

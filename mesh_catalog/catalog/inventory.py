@@ -19,6 +19,7 @@ __all__ = [
     "ProductRecord",
     "RuleRecord",
     "find_kind",
+    "list_products",
     "read_columns",
     "read_dashboard",
     "read_model",
@@ -131,6 +132,13 @@ def read_product(catalog: Catalog, name: str) -> ProductRecord:
         if row is None:
             raise _unknown(name, "product", set(connection.execute(select(products.c.name)).scalars()))
     return ProductRecord(**_kept(ProductRecord, row))
+
+
+def list_products(catalog: Catalog) -> list[str]:
+    """The names of all products and datasets that are not retired."""
+    query = select(products.c.name).where(products.c.retired_at.is_(None)).order_by(products.c.name)
+    with catalog.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def read_model(catalog: Catalog, name: str) -> ModelRecord:

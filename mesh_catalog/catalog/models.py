@@ -22,6 +22,7 @@ __all__ = [
     "AliasMove",
     "ModelVersionRecord",
     "alias_history",
+    "pinned_versions",
     "read_alias",
     "read_aliases",
     "read_model_versions",
@@ -109,6 +110,26 @@ def read_model_versions(catalog: Catalog, model: str) -> list[ModelVersionRecord
         metrics = {name: math.nan if value is None else value for name, value in row["metrics"].items()}
         found.append(ModelVersionRecord(**{**row, "metrics": metrics}))
     return found
+
+
+def pinned_versions(catalog: Catalog, product: str) -> dict[int, tuple[str, ...]]:
+    """The versions of a product that model versions were made from, each with `model v3` for all that pin it.
+
+    A pin is a hold: upkeep keeps the files of these versions, so that the model can be replayed.
+    """
+    query = (
+        select(model_versions.c.model, model_versions.c.version, model_versions.c.training_version)
+        .add_columns(model_versions.c.inputs, models.c.training_name)
+        .join(models, models.c.name == model_versions.c.model)
+        .order_by(model_versions.c.model, model_versions.c.version)
+    )
+    found: dict[int, list[str]] = {}
+    with catalog.read() as connection:
+        for model, version, training, inputs, training_name in connection.execute(query):
+            pins = dict(inputs) | ({training_name: training} if training is not None else {})
+            if product in pins:
+                found.setdefault(int(pins[product]), []).append(f"{model} v{version}")
+    return {version: tuple(names) for version, names in sorted(found.items())}
 
 
 def set_alias(catalog: Catalog, model: str, alias: str, version: int | None, *, reason: str, at: datetime) -> bool:

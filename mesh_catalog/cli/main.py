@@ -31,6 +31,7 @@ VERBS = {
     "search": ("search", "Find products, columns, models, dashboards and owners."),
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),
+    "sql": ("sql", "Query products by SQL, without Spark."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
@@ -39,10 +40,11 @@ VERBS = {
     "drift": ("drift", "Compare any two products or files."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
     "rollback": ("rollback", "Move the champion back to the version before."),
+    "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),
 }
 """Verb → its module in this package, and its line in `mesh --help`."""
 
-JOB_VERBS = ("publish", "run", "train", "score", "monitor", "retrain")
+JOB_VERBS = ("publish", "run", "train", "score", "monitor", "retrain", "maintain")
 """The verbs that run on Spark, and so by spark-submit too."""
 
 _JOB = '''"""spark-submit jobs/{verb}.py …  is  mesh {verb} …  on the cluster that spark-submit names."""

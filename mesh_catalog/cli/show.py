@@ -52,7 +52,7 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
     from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 
     rules = read_rules(catalog, name)
-    runs = read_runs(catalog, name, limit=1)
+    runs = read_runs(catalog, name, limit=1, kind="publish")
     columns = [
         {
             "name": column.name,

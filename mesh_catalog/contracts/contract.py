@@ -191,6 +191,10 @@ class Contract:
     read_changes: ReadChanges | None = None
     lookback: timedelta = timedelta(0)
     """How far before its interval a backfill reads the inputs, for trailing windows."""
+    cluster_by: tuple[str, ...] = ()
+    """Columns that upkeep sorts the table's files by (customProperty `clusterBy`); never a personal one."""
+    retention_seconds: int | None = None
+    """How long a version that readers have left stays readable (service level `retention`); None: not said."""
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""

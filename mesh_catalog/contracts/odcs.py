@@ -7,8 +7,9 @@ The standard leaves some words free; here they are closed:
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
-  keep no profile), how batches are written (`writing.py`), and which slice of its inputs a publish reads
-  (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred).
+  keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), and which slice of its inputs
+  a publish reads (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
+  inferred).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mesh_catalog.contracts.clustering import read_clustering
 from mesh_catalog.contracts.contract import (
     CLASSIFICATIONS,
     PERSONAL_CLASSIFICATIONS,
@@ -32,7 +34,7 @@ from mesh_catalog.contracts.contract import (
 )
 from mesh_catalog.contracts.modernise import modernised
 from mesh_catalog.contracts.rules import RuleReader, check_library_words, implied_rules, read_severity
-from mesh_catalog.contracts.service_levels import freshness_rule
+from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
 from mesh_catalog.contracts.slices import read_slices
 from mesh_catalog.contracts.types import column_type, is_temporal
 from mesh_catalog.contracts.writing import read_writing, writing_properties
@@ -118,6 +120,8 @@ def read_contract(document: Document) -> Contract:
         change_data_feed=writing.change_data_feed,
         read_changes=slices.read_changes,
         lookback=slices.lookback,
+        cluster_by=read_clustering(document, columns, custom.get("clusterBy")),
+        retention_seconds=retention_seconds(document, data.get("slaProperties", [])),
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,

@@ -1,4 +1,4 @@
-"""The freshness rules of a contract's `slaProperties`; other service levels (frequency, retention…) are no rules."""
+"""The freshness rules of a contract's `slaProperties`, and its retention; others (frequency…) are no rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mesh_catalog.contracts.types import is_temporal
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import nearest
 
-__all__ = ["frequency_seconds", "freshness_rule"]
+__all__ = ["frequency_seconds", "freshness_rule", "retention_seconds"]
 
 _FRESHNESS: Final = ("freshness", "latency")
 _UNIT_SECONDS: Final[Mapping[str, int]] = {
@@ -72,6 +72,20 @@ def frequency_seconds(contract: Contract) -> int | None:
     levels = [level for level in contract.service_levels if str(level.get("property")).lower() == "frequency"]
     found = [_length_seconds(level.get("value"), level.get("unit")) for level in levels]
     return min((seconds for seconds in found if seconds is not None), default=None)
+
+
+def retention_seconds(document: Document, entries: Sequence[Mapping[str, Any]]) -> int | None:
+    """The longest `retention` of the service levels; None where none is said.
+
+    Raises:
+        DocumentError: It is no length of time.
+    """
+    found = [
+        _seconds(document, entry, ("slaProperties", index))
+        for index, entry in enumerate(entries)
+        if str(entry["property"]).lower() == "retention"
+    ]
+    return max(found, default=None)
 
 
 def _severity(document: Document, entry: Mapping[str, Any], place: Place) -> Severity:

@@ -1,38 +1,60 @@
-"""Tables without a JVM, by delta-rs. Only a ticket of `access.gate.request_read` opens one."""
+"""Tables without a JVM, by delta-rs and DataFusion. Only tickets of `access.gate.request_read` open them.
+
+Rows come in Arrow batches as they are read, so what is bigger than memory can be passed through. Types are those that
+Spark writes: strings are plain, timestamps are UTC.
+"""
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import StorageError
+from mesh_catalog.errors import InputError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
     from deltalake import DeltaTable
 
     from mesh_catalog.access.gate import Ticket
 
-__all__ = ["count_values", "open_table", "preview_rows"]
+__all__ = ["count_values", "open_table", "preview_rows", "query_batches", "read_batches", "storage_errors"]
 
-_MASK = "•••"
+_MASK = "'•••'"
 
 
 @contextmanager
-def _storage_errors(ticket: Ticket) -> Iterator[None]:
+def storage_errors(*tickets: Ticket) -> Iterator[None]:
+    """What a table's storage raises, as a `StorageError` that names the tables."""
+    import pyarrow as pa
     from deltalake.exceptions import DeltaError
 
     try:
         yield
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, pa.ArrowException) as error:
         if isinstance(error, StorageError):
             raise
+        if missing := next(filter(None, map(_missing, tickets)), None):
+            raise StorageError(missing) from error
+        named = ", ".join(f"{ticket.product} v{ticket.version}" for ticket in tickets)
         raise StorageError(
-            f"{ticket.product} v{ticket.version}: its table cannot be read ({type(error).__name__}). "
-            "Restore the table's folder, or publish the product anew into an empty one."
+            f"{named}: {'its table' if len(tickets) == 1 else 'one of these tables'} cannot be read "
+            f"({type(error).__name__}). Restore the table's folder, or publish the product anew into an empty one."
         ) from error
+
+
+def _missing(ticket: Ticket) -> str | None:
+    """What is known of files that are gone; None also where the log itself cannot be read."""
+    from deltalake.exceptions import DeltaError
+
+    from mesh_catalog.lake.missing import describe_missing
+
+    try:
+        return describe_missing(ticket)
+    except (DeltaError, OSError):
+        return None
 
 
 def open_table(ticket: Ticket, *, version: int | None = None) -> DeltaTable:
@@ -43,8 +65,91 @@ def open_table(ticket: Ticket, *, version: int | None = None) -> DeltaTable:
     """
     from deltalake import DeltaTable
 
-    with _storage_errors(ticket):
+    with storage_errors(ticket):
         return DeltaTable(ticket.location, version=ticket.version if version is None else version)
+
+
+def query_batches(tickets: Mapping[str, Ticket], sql: str, *, lower_case: bool = False) -> pa.RecordBatchReader:
+    """Run a query of DataFusion's over tables that tickets allow.
+
+    Args:
+        tickets: Under the names that the query calls them by. Each shows its ticket's columns and nothing else, masked
+            columns as dots.
+        sql: One SELECT. Trusted: DataFusion would also write files.
+        lower_case: Call the columns by lower-case names; else by their own. Either way names are quoted in `sql`.
+
+    Raises:
+        StorageError: A table cannot be read; also while the batches are read.
+    """
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
+    engine = QueryBuilder()
+    for number, (name, ticket) in enumerate(tickets.items()):
+        table = open_table(ticket)
+        columns = ticket.columns or tuple(field.name for field in table.schema().fields)
+        called = {column: _name(column.lower() if lower_case else column) for column in columns}
+        shown = ", ".join(f"{_MASK if c in ticket.masked else _name(c)} as {called[c]}" for c in columns)
+        with storage_errors(ticket):
+            engine.register(f"table_{number}", table)
+            engine.execute(f"create view {_name(name)} as select {shown} from table_{number}").read_all()  # noqa: S608
+    with storage_errors(*tickets.values()), _query_errors():
+        found = pa.RecordBatchReader.from_stream(engine.execute(sql))
+    schema = pa.schema([(field.name, _plain(field.type)) for field in found.schema])
+    return pa.RecordBatchReader.from_batches(schema, _batches(found, schema, *tickets.values()))
+
+
+def _batches(found: pa.RecordBatchReader, schema: pa.Schema, *tickets: Ticket) -> Iterator[pa.RecordBatch]:
+    with storage_errors(*tickets), _query_errors():
+        for batch in found:
+            yield batch.cast(schema)
+
+
+@contextmanager
+def _query_errors() -> Iterator[None]:
+    """What is the query's fault and not the storage's, without the values that DataFusion puts into its messages."""
+    import pyarrow as pa
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, pa.ArrowException, OSError) as error:
+        text = str(error)
+        if planned := re.search(r"Error during planning: ([^\n]{1,160})|This feature is not implemented: ([^\n]{1,160})", text):
+            told = (planned[1] or planned[2]).rstrip(".")
+            raise InputError(f"sql: {told}. Correct it, or run it with --spark.") from error
+        if failed := re.search(r"(Cast error|Divide by zero|Arithmetic overflow|Parser error|Overflow)", text):
+            raise InputError(
+                f"sql: a row cannot be computed ({failed[1].lower()}; the value is not shown). "
+                "Filter such rows out, or use try_cast with --spark."
+            ) from error
+        raise
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """DataFusion's views of strings and bytes as what other libraries take."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _plain(field.type), field.nullable) for field in kind])
+    return kind
+
+
+def read_batches(ticket: Ticket) -> pa.RecordBatchReader:
+    """The rows that a ticket allows, its columns in its order.
+
+    Raises:
+        StorageError: The table cannot be read; also while the batches are read.
+    """
+    return query_batches({"rows": ticket}, "select * from rows")
 
 
 def preview_rows(ticket: Ticket, limit: int) -> pa.Table:
@@ -53,16 +158,7 @@ def preview_rows(ticket: Ticket, limit: int) -> pa.Table:
     Raises:
         StorageError: The table cannot be read.
     """
-    import pyarrow as pa
-    from deltalake import QueryBuilder
-
-    table = open_table(ticket)
-    names = ticket.columns or tuple(field.name for field in table.schema().fields)
-    shown = ", ".join(f"'{_MASK}' as {_name(n)}" if n in ticket.masked else _name(n) for n in names)
-    query = f"select {shown} from rows limit {int(limit)}"  # noqa: S608 - names of the table's own schema, quoted
-    with _storage_errors(ticket):
-        reader = QueryBuilder().register("rows", table).execute(query)
-        return pa.table(reader.read_all())
+    return query_batches({"rows": ticket}, f"select * from rows limit {int(limit)}").read_all()
 
 
 def count_values(ticket: Ticket, column: str, *, first_version: int | None = None) -> dict[Any, int]:
@@ -82,12 +178,9 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     import pyarrow.compute as pc
     from pyarrow import dataset
 
-    table = open_table(ticket)
-    files = set(table.file_uris())
-    if first_version is not None and first_version > 0:
-        files -= set(open_table(ticket, version=first_version - 1).file_uris())
+    files = _added_files(ticket, first_version) if first_version else set(open_table(ticket).file_uris())
     counts: dict[Any, int] = {}
-    with _storage_errors(ticket):
+    with storage_errors(ticket):
         if not files:
             return counts
         for batch in dataset.dataset(sorted(files), format="parquet").to_batches(columns=[column]):
@@ -98,6 +191,26 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
             for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
                 counts[value] = counts.get(value, 0) + count
     return counts
+
+
+def _added_files(ticket: Ticket, first: int) -> set[str]:
+    """The files that versions first..ticket.version added.
+
+    A compaction in between rewrites old rows and new ones into one file, so the versions before it and after it are
+    looked at apart: what each publish added is what counts, also where a compaction has replaced it since.
+    """
+    table = open_table(ticket)
+    with storage_errors(ticket):
+        log = table.history(None)
+    compacted = [int(entry["version"]) for entry in log if entry.get("operation") == "OPTIMIZE"]
+    added: set[str] = set()
+    start = first
+    for end in [*sorted(v for v in compacted if first <= v <= ticket.version), ticket.version + 1]:
+        if start < end:
+            before = set(open_table(ticket, version=start - 1).file_uris())
+            added |= set(open_table(ticket, version=end - 1).file_uris()) - before
+        start = end + 1
+    return added
 
 
 def _name(column: str) -> str:

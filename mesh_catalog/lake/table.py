@@ -16,6 +16,7 @@ from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
     from pyspark.sql import SparkSession
 
     from mesh_catalog.contracts.contract import Contract
@@ -57,6 +58,9 @@ class TableState:
 def read_table_state(product: str, location: str, *, history: int = 20) -> TableState:
     """Read a table's log.
 
+    Args:
+        history: So many commits of our runs are looked for; those of upkeep in between do not count.
+
     Raises:
         StorageError: There is a log, and it cannot be read.
     """
@@ -73,7 +77,7 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
             configuration=dict(table.metadata().configuration),
             columns=tuple(field.name for field in table.schema().fields),
             partition_columns=tuple(table.metadata().partition_columns),
-            commits=_commits(table.history(history)),
+            commits=_commits(table, history),
         )
     except TableNotFoundError:
         return TableState(version=None)
@@ -84,11 +88,16 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
         ) from error
 
 
-def _commits(history: Sequence[Mapping[str, Any]]) -> tuple[Commit, ...]:
-    """Those of our runs, but for runs that were undone."""
-    undone = {_metadata(entry, "mesh_undo") for entry in history}
-    found = filter(None, map(_commit, history))
-    return tuple(commit for commit in found if commit.run_id not in undone)
+def _commits(table: DeltaTable, count: int) -> tuple[Commit, ...]:
+    """The newest of our runs, but for runs that were undone; commits of upkeep in between do not count."""
+    reach = count
+    while True:
+        entries = table.history(reach)
+        undone = {_metadata(entry, "mesh_undo") for entry in entries}
+        commits = [commit for commit in map(_commit, entries) if commit and commit.run_id not in undone]
+        if len(commits) >= count or len(entries) < reach:
+            return tuple(commits)
+        reach *= 4
 
 
 def _metadata(entry: Mapping[str, Any], key: str) -> str | None:

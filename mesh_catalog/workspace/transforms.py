@@ -13,12 +13,20 @@ from mesh_catalog.specs import ProductSpec, split_name
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["SOURCE", "product_reads", "reads_with_lines", "sql_reads"]
+__all__ = [
+    "REFUSED_FUNCTIONS",
+    "SOURCE",
+    "TABLE_FUNCTIONS",
+    "own_parts",
+    "product_reads",
+    "reads_with_lines",
+    "sql_reads",
+]
 
 SOURCE: Final = "source"
 """The name under which a transform reads the product's own source.yaml."""
 _SIZE_LIMIT_BYTES: Final = 1024 * 1024
-_TABLE_FUNCTIONS: Final = frozenset(
+TABLE_FUNCTIONS: Final = frozenset(
     (
         "range",
         "stack",
@@ -31,7 +39,7 @@ _TABLE_FUNCTIONS: Final = frozenset(
         "posexplode_outer",
     )
 )
-_REFUSED_FUNCTIONS: Final = frozenset(
+REFUSED_FUNCTIONS: Final = frozenset(
     ("reflect", "java_method", "try_reflect", "read_files", "input_file_name", "ai_query", "http_request")
 )
 """Functions that call Java, read files or call out: a transform reads its inputs and nothing else."""
@@ -109,7 +117,7 @@ def sql_reads(path: Path, text: str) -> dict[str, int]:
         )
     for call in query.find_all(exp.Func):
         called = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
-        if called in _REFUSED_FUNCTIONS:
+        if called in REFUSED_FUNCTIONS:
             raise DocumentError(
                 f"calls {called}(), which reads more than its inputs. Remove it.", path=path, line=_line(call)
             )
@@ -156,7 +164,7 @@ def _table_name(path: Path, table: exp.Table) -> str | None:
     line = _line(table)
     if isinstance(table.this, exp.Func):
         called = table.this.name.lower() or table.this.sql_name().lower()
-        if called in _TABLE_FUNCTIONS:
+        if called in TABLE_FUNCTIONS:
             return None
         raise DocumentError(
             f"reads from {called}(). Read products, `domain.product`, or `source`.", path=path, line=line
@@ -166,7 +174,7 @@ def _table_name(path: Path, table: exp.Table) -> str | None:
             "names a version of an input. The framework pins versions: remove it.", path=path, line=line
         )
     name = ".".join(part.name for part in table.parts)
-    if not table.args.get("db") and name in _own_parts(table):
+    if not table.args.get("db") and name in own_parts(table):
         if name == SOURCE:
             raise DocumentError(
                 "names a WITH part `source`, which is the product's own files. Call it otherwise.", path=path, line=line
@@ -177,7 +185,7 @@ def _table_name(path: Path, table: exp.Table) -> str | None:
     return name
 
 
-def _own_parts(node: exp.Expr) -> Iterator[str]:
+def own_parts(node: exp.Expr) -> Iterator[str]:
     """Names of the WITH parts that `node` can see."""
     parent: exp.Expr | None = node
     while parent is not None:
