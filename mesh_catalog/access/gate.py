@@ -110,9 +110,7 @@ def request_read(
     )
 
 
-def find_version(
-    mesh: Mesh, product: str, *, version: int | None = None, as_of: datetime | str | None = None
-) -> int:
+def find_version(mesh: Mesh, product: str, *, version: int | None = None, as_of: datetime | str | None = None) -> int:
     """The version that a request with these arguments would get; gives no leave to read it.
 
     Raises:

@@ -164,7 +164,7 @@ def _result_facts(result: UpkeepResult) -> dict[str, Any]:
 
 def _print_result(result: UpkeepResult) -> None:
     said = []
-    if result.compacted_files:
+    if result.compacted:
         said.append(f"{result.files_before} files into {result.files_after}")
     if result.removed_files:
         said.append(f"{result.removed_files} old files removed, {format_bytes(result.removed_bytes)}")

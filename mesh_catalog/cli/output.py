@@ -10,6 +10,7 @@ import shutil
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -90,13 +91,13 @@ def format_table(rows: Sequence[Sequence[Any]], headers: Sequence[str], *, width
         bool(rows) and all(isinstance(row[i], int | float | Decimal) or row[i] is None for row in rows)
         for i in range(len(headers))
     ]
-    widths = [max([len(header), *(len(row[i]) for row in texts)]) for i, header in enumerate(headers)]
+    widths = [max([_cells(header), *(_cells(row[i]) for row in texts)]) for i, header in enumerate(headers)]
     if width is not None:
         widths = _narrowed(widths, width - 2 * (len(widths) - 1))
     lines = []
     for row in [list(headers), *texts]:
         cells = [_cut(text, size) for text, size in zip(row, widths, strict=True)]
-        sided = [t.rjust(w) if n else t.ljust(w) for t, w, n in zip(cells, widths, numeric, strict=True)]
+        sided = [_padded(t, w, right=n) for t, w, n in zip(cells, widths, numeric, strict=True)]
         lines.append("  ".join(sided).rstrip())
     return "\n".join(lines)
 
@@ -123,7 +124,28 @@ def _narrowed(widths: list[int], room: int) -> list[int]:
 
 
 def _cut(text: str, size: int) -> str:
-    return text if len(text) <= size else text[: size - 1] + "…"
+    """The text in at most `size` cells of a terminal."""
+    if _cells(text) <= size:
+        return text
+    kept, room = "", size - 1
+    for char in text:
+        room -= _cells(char)
+        if room < 0:
+            break
+        kept += char
+    return kept + "…"
+
+
+def _padded(text: str, size: int, *, right: bool) -> str:
+    space = " " * (size - _cells(text))
+    return space + text if right else text + space
+
+
+def _cells(text: str) -> int:
+    """How many cells of a terminal a text takes: two a wide character, as Hangul, none a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def format_number(value: int | float | Decimal) -> str:

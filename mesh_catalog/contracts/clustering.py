@@ -1,4 +1,4 @@
-"""The customProperty `clusterBy`: columns by which upkeep sorts a table's rows into files, so that filters skip files."""
+"""The customProperty `clusterBy`: by which columns upkeep sorts rows into files, so that filters skip files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _LIMIT: Final = 4
 _WITHOUT_MINIMUM: Final = ("boolean", "binary", "array", "map", "struct", "variant")
 
 
-def read_clustering(
-    document: Document, columns: Sequence[Column], found: tuple[Any, Place] | None
-) -> tuple[str, ...]:
+def read_clustering(document: Document, columns: Sequence[Column], found: tuple[Any, Place] | None) -> tuple[str, ...]:
     """The columns that `clusterBy` names; none where it is absent.
 
     Raises:

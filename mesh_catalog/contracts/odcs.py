@@ -395,6 +395,8 @@ def contract_document(contract: Contract) -> dict[str, Any]:
         document["customProperties"].append({"property": "eventTime", "value": contract.event_time})
     if not contract.profiled:
         document["customProperties"].append({"property": "profile", "value": False})
+    if contract.cluster_by:
+        document["customProperties"].append({"property": "clusterBy", "value": list(contract.cluster_by)})
     return document
 
 

@@ -115,13 +115,19 @@ def _query_errors() -> Iterator[None]:
         yield
     except (DeltaError, pa.ArrowException, OSError) as error:
         text = str(error)
-        if planned := re.search(r"Error during planning: ([^\n]{1,160})|This feature is not implemented: ([^\n]{1,160})", text):
+        if planned := re.search(
+            r"Error during planning: ([^\n]{1,160})|This feature is not implemented: ([^\n]{1,160})", text
+        ):
             told = (planned[1] or planned[2]).rstrip(".")
             raise InputError(f"sql: {told}. Correct it, or run it with --spark.") from error
         if failed := re.search(r"(Cast error|Divide by zero|Arithmetic overflow|Parser error|Overflow)", text):
             raise InputError(
                 f"sql: a row cannot be computed ({failed[1].lower()}; the value is not shown). "
                 "Filter such rows out, or use try_cast with --spark."
+            ) from error
+        if not re.search(r"Object Store error|Parquet error|No such file", text):
+            raise InputError(
+                f"sql: the engine that runs without Spark stops at it ({type(error).__name__}). Run it with --spark."
             ) from error
         raise
 
@@ -158,7 +164,8 @@ def preview_rows(ticket: Ticket, limit: int) -> pa.Table:
     Raises:
         StorageError: The table cannot be read.
     """
-    return query_batches({"rows": ticket}, f"select * from rows limit {int(limit)}").read_all()
+    query = f"select * from rows limit {int(limit)}"  # noqa: S608 - no text in it
+    return query_batches({"rows": ticket}, query).read_all()
 
 
 def count_values(ticket: Ticket, column: str, *, first_version: int | None = None) -> dict[Any, int]:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_catalog.errors import StorageError
-
 if TYPE_CHECKING:
     from collections.abc import Collection
 

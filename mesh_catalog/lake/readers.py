@@ -15,7 +15,6 @@ from mesh_catalog.lake import arrow
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from types import ModuleType
 
     import pandas as pd
     import polars as pl
@@ -101,26 +100,25 @@ def read_polars(
     Raises:
         SettingsError: Polars is not installed.
     """
-    polars = _polars()
+    _require_polars()
+    import polars
+
     ticket = _ticket(name, version, as_of, columns)
     if lazy:
         return polars.scan_delta(arrow.open_table(ticket)).select(list(ticket.columns or ()))
-    return polars.from_arrow(arrow.read_batches(ticket).read_all())
+    return polars.DataFrame(arrow.read_batches(ticket).read_all())
 
 
-def _ticket(
-    name: str, version: int | None, as_of: datetime | str | None, columns: Sequence[str] | None
-) -> Ticket:
+def _ticket(name: str, version: int | None, as_of: datetime | str | None, columns: Sequence[str] | None) -> Ticket:
     with open_mesh(with_workspace=False) as mesh:
         return request_read(mesh, name, purpose="analysis", version=version, as_of=as_of, columns=columns)
 
 
-def _polars() -> ModuleType:
-    try:
-        import polars
-    except ImportError:
+def _require_polars() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("polars") is None:
         raise SettingsError(
             "read_polars: Polars is not installed. Install it: pip install 'mesh-catalog[polars]', "
             "or use read_arrow or read_pandas."
-        ) from None
-    return polars
+        )

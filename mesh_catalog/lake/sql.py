@@ -5,7 +5,7 @@ Only the columns that the query uses are asked for. It runs on DataFusion withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,9 +66,7 @@ def _session(mesh: Mesh) -> SparkSession:
     return open_session(mesh.settings, app_name="mesh sql")
 
 
-def query_products(
-    mesh: Mesh, text: str, *, spark: SparkSession | None = None, limit: int | None = None
-) -> QueryRows:
+def query_products(mesh: Mesh, text: str, *, spark: SparkSession | None = None, limit: int | None = None) -> QueryRows:
     """Run a query.
 
     Args:
@@ -85,7 +83,7 @@ def query_products(
         for one in query.inputs
     }
     resolved = _resolve(query, schemas, strict=spark is None)
-    translated = to_datafusion(resolved.tree) if resolved and spark is None else None
+    translated = to_datafusion(resolved.tree, limit=limit) if resolved and spark is None else None
     tickets = {
         one.view: request_read(
             mesh,
@@ -102,9 +100,7 @@ def query_products(
         assert resolved is not None and translated is not None
         batches = _run_on_datafusion(resolved, translated, tickets, limit)
     several = len({one.product for one in query.inputs}) < len(query.inputs)
-    inputs = {
-        f"{one.product}@v{found[one.view]}" if several else one.product: found[one.view] for one in query.inputs
-    }
+    inputs = {f"{one.product}@v{found[one.view]}" if several else one.product: found[one.view] for one in query.inputs}
     return QueryRows(batches=batches, inputs=inputs)
 
 
@@ -131,18 +127,29 @@ def _run_on_datafusion(
 ) -> pa.RecordBatchReader:
     import pyarrow as pa
 
-    bounded = translated if limit is None else f"select * from ({translated}) as bounded limit {int(limit)}"
-    found = query_batches(tickets, bounded, lower_case=True)
+    found = query_batches(tickets, translated, lower_case=True)
     names = [resolved.names.get(name, name) for name in found.schema.names]
     schema = pa.schema([field.with_name(name) for field, name in zip(found.schema, names, strict=True)])
-    renamed = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found)
-    return pa.RecordBatchReader.from_batches(schema, renamed)
+    return pa.RecordBatchReader.from_batches(schema, _bounded(found, schema, limit))
+
+
+def _bounded(found: pa.RecordBatchReader, schema: pa.Schema, limit: int | None) -> Iterator[pa.RecordBatch]:
+    """The batches under their columns' names, up to so many rows; no more is read than that."""
+    import pyarrow as pa
+
+    left = limit
+    for batch in found:
+        part = batch if left is None else batch.slice(0, left)
+        yield pa.RecordBatch.from_arrays(part.columns, schema=schema)
+        if left is not None:
+            left -= part.num_rows
+            if left <= 0:
+                return
 
 
 def _run_on_spark(
     spark: SparkSession, query: Query, tickets: Mapping[str, Ticket], limit: int | None
 ) -> pa.RecordBatchReader:
-    import pyarrow as pa
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import AnalysisException, PySparkException
 

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["to_datafusion"]
 
-_FUNCTIONS: Final = frozenset(
-    "abs and any_value avg between case cast ceil coalesce concat corr count count_if covar_pop covar_samp cume_dist "
-    "current_date current_timestamp date_add date_diff date_sub day day_of_month day_of_week day_of_year dense_rank "
-    "exists exp first_value floor greatest hour if initcap lag last_value lead least length ln lower ltrim max median "
-    "min minute month nth_value ntile nullif or percent_rank pow power quarter rank regexp_like replace round "
-    "row_number rtrim second sign sqrt starts_with stddev stddev_pop stddev_samp struct_extract substring sum "
-    "timestamp_trunc date_trunc trim ts_or_ds_add ts_or_ds_to_date upper variance var_pop variance_pop var_samp "
-    "week_of_year year".split()
-)
+# fmt: off
+_FUNCTIONS: Final = frozenset((
+    "abs", "and", "any_value", "avg", "between", "case", "cast", "ceil", "coalesce", "concat", "corr", "count",
+    "count_if", "covar_pop", "covar_samp", "cume_dist", "current_date", "current_timestamp", "date_add", "date_sub",
+    "datediff", "day", "day_of_month", "day_of_week", "day_of_year", "dense_rank", "exists", "exp", "extract",
+    "first_value", "floor", "greatest", "hour", "if", "initcap", "lag", "last_value", "lead", "least", "length", "ln",
+    "lower", "ltrim", "max", "median", "min", "minute", "month", "nth_value", "ntile", "nullif", "or", "percent_rank",
+    "pow", "power", "quarter", "rank", "regexp_like", "replace", "round", "row_number", "rtrim", "second", "sign",
+    "sqrt", "starts_with", "stddev", "stddev_pop", "stddev_samp", "struct_extract", "substring", "sum",
+    "timestamp_trunc", "trim", "try_cast", "ts_or_ds_add", "ts_or_ds_to_date", "upper", "var_pop", "var_samp",
+    "variance", "variance_pop", "week_of_year", "year",
+))
+# fmt: on
 _PARTS: Final[Mapping[str, str]] = {
     "year": "year",
     "quarter": "quarter",
@@ -41,24 +45,34 @@ _UNTEXTUAL: Final = ("FLOAT", "DOUBLE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPLT
 """Types that the two engines write differently as text."""
 
 
-def to_datafusion(tree: exp.Query) -> str:
+def to_datafusion(tree: exp.Query, *, limit: int | None = None) -> str:
     """The text of a resolved query for DataFusion.
 
     Args:
         tree: Of `sql_text.resolve_columns`: every name qualified and quoted, every expression with its type.
+        limit: At most so many rows, where the query does not say a number itself.
 
     Raises:
         InputError: It uses what means something else there, or nothing.
     """
     from sqlglot import exp
 
-    for node in tree.find_all(exp.Lateral, exp.Pivot, exp.TableSample, exp.Unnest, exp.Explode, exp.Lambda, exp.Hint):
+    for node in tree.find_all(exp.Lateral, exp.Pivot, exp.TableSample, exp.Unnest, exp.Explode, exp.Lambda):
         raise _unknown(node.key.replace("_", " ").upper())
-    for node in tree.find_all(exp.Func):
-        if isinstance(node, exp.Func) and node.sql_name().lower() not in _FUNCTIONS and not isinstance(node, exp.Connector):
-            called = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+    for call in tree.find_all(exp.Func):
+        if call.sql_name().lower() not in _FUNCTIONS and not isinstance(call, exp.Connector):
+            called = call.name if isinstance(call, exp.Anonymous) else call.sql(dialect="spark").partition("(")[0]
             raise _unknown(f"{called.lower()}()")
-    return tree.transform(_translated).sql(dialect="postgres", identify=True)
+    plain = tree.copy()
+    for part in reversed(list(plain.dfs())):  # inner ones first: what stands in a call is translated before the call
+        if isinstance(part, exp.Hint):
+            part.pop()
+        elif (new := _translated(part)) is not part:
+            new.type = part.type
+            part.replace(new)
+    if limit is not None and not plain.args.get("limit"):
+        plain = plain.limit(limit, copy=False)
+    return plain.sql(dialect="postgres", identify=True)
 
 
 def _unknown(what: str) -> InputError:
@@ -76,13 +90,24 @@ def _translated(node: exp.Expr) -> exp.Expr:
         return _part(_PARTS[name], node.this)
     if name == "day_of_week":  # Spark counts from 1, Sunday
         return exp.paren(exp.Add(this=_part("dow", node.this), expression=exp.Literal.number(1)))
+    if isinstance(node, exp.Extract):
+        part = node.name.lower()
+        if part not in _PARTS:
+            raise _unknown(f"extract({part} …)")
+        return _part(_PARTS[part], node.expression)
+    if isinstance(node, exp.Sign):
+        return exp.Anonymous(this="signum", expressions=[node.this])
     if isinstance(node, exp.DateDiff):
         return exp.paren(exp.Sub(this=_day_number(node.this), expression=_day_number(node.expression)))
     if isinstance(node, exp.IntDiv):
         sides = (exp.cast(side, "bigint") for side in (node.this, node.expression))
         return exp.paren(exp.Div(this=next(sides), expression=next(sides), typed=True))
+    if isinstance(node, exp.TsOrDsToDate):
+        return exp.cast(node.this, "date")
     if isinstance(node, exp.Cast):
         _require_same_text(node)
+        # what sqlglot reads a cast of Spark as; a value that cannot be cast stops the query, as on Spark
+        return exp.Cast(this=node.this, to=node.to) if isinstance(node, exp.TryCast) else node
     return node
 
 

@@ -6,7 +6,7 @@ The language is Spark SQL, the same as in build.sql; a table is a product, `doma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from mesh_catalog.workspace.transforms import REFUSED_FUNCTIONS, TABLE_FUNCTIONS
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.schema import MappingSchema
-    from sqlglot.tokens import Token
+    from sqlglot.tokenizer_core import Token
 
 __all__ = ["Input", "Query", "ResolvedQuery", "parse_query", "resolve_columns", "with_views"]
 
@@ -90,6 +90,8 @@ def parse_query(text: str) -> Query:
     inputs: dict[tuple[str, int | None, str | None], Input] = {}
     spans = []
     for table in sorted(tree.find_all(exp.Table), key=_start):
+        if table.find_ancestor(exp.Hint):  # names an alias
+            continue
         product = _product(plain, table)
         if product is None:
             continue
@@ -156,8 +158,15 @@ def _annotated(tree: Any, schema: MappingSchema) -> Any:
 
 
 def _output_names(tree: exp.Query, schemas: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    from sqlglot import exp
+
     names = {name.lower(): name for columns in schemas.values() for name in columns}
-    return names | {name.lower(): name for name in tree.named_selects if name != "*"}
+    names |= {name.lower(): name for name in tree.named_selects if name != "*"}
+    if not tree.is_star:
+        for index, column in enumerate(tree.selects):
+            if not isinstance(column, exp.Alias | exp.Column):
+                names[f"_col_{index}"] = column.sql(dialect="spark", normalize_functions="lower")
+    return names
 
 
 # Closed ------------------------------------------------------------------------------------------------------------
@@ -236,7 +245,9 @@ def _clause(text: str, tokens: Sequence[Token], at: int) -> tuple[int, _Version]
     if words[0] == "@":
         named = words[1].removeprefix("v") if len(words) > 1 else ""
         if not named.isdecimal():
-            raise InputError(f"sql: {_place(text, tokens[at].start)} '@' is not followed by a version, for example @v3.")
+            raise InputError(
+                f"sql: {_place(text, tokens[at].start)} '@' is not followed by a version, for example @v3."
+            )
         return 2, (int(named), None)
     skip = 1 if words[0] == "for" else 0
     if words[skip + 1 : skip + 3] != ["as", "of"] or len(words) < skip + 4:
@@ -248,7 +259,9 @@ def _clause(text: str, tokens: Sequence[Token], at: int) -> tuple[int, _Version]
         return skip + 4, (int(value.text), None)
     if kind in ("timestamp", "system_time"):
         if value.token_type.name != "STRING":
-            raise InputError(f"sql: {_place(text, value.start)} TIMESTAMP AS OF needs a text, for example '2026-05-01'.")
+            raise InputError(
+                f"sql: {_place(text, value.start)} TIMESTAMP AS OF needs a text, for example '2026-05-01'."
+            )
         return skip + 4, (None, value.text)
     return None
 
@@ -271,27 +284,20 @@ def _unclosed(text: str) -> str:
     return f"a quotation mark {quote} is not closed" if quote else "is not SQL that can be read"
 
 
-def _unresolved(
-    query: Query, schemas: Mapping[str, Mapping[str, str]], error: Exception
-) -> InputError | NotFoundError:
+def _unresolved(query: Query, schemas: Mapping[str, Mapping[str, str]], error: Exception) -> InputError | NotFoundError:
     from sqlglot import exp
 
     said = str(error).split(". Line")[0]
     known = {name for columns in schemas.values() for name in columns}
-    lower = {name.lower() for name in known} | {select.lower() for select in _inner_names(query.tree)}
+    lower = {name.lower() for name in known} | {alias.alias.lower() for alias in query.tree.find_all(exp.Alias)}
     for column in sorted(query.tree.find_all(exp.Column), key=_start):
         if column.name and column.name.lower() not in lower and f"'{column.name.lower()}'" in said.lower():
             place = _place(query.text, _start(column))
             products = ", ".join(found.product for found in query.inputs)
-            return NotFoundError(f"sql: {place} {products} has no column '{column.name[:40]}'.{nearest(column.name, known)}")
+            return NotFoundError(
+                f"sql: {place} {products} has no column '{column.name[:40]}'.{nearest(column.name, known)}"
+            )
     return InputError(f"sql: {said[:200].rstrip('.')}. Write it with its table, for example t.column.")
-
-
-def _inner_names(tree: exp.Query) -> Iterator[str]:
-    from sqlglot import exp
-
-    for query in tree.find_all(exp.Query):
-        yield from query.named_selects
 
 
 def _start(node: exp.Expr) -> int:

@@ -22,7 +22,8 @@ from .conftest import Shop, order
 
 KINDS = """
 select cast(id as bigint) as id, concat('고객', id) as name, cast(id * 1.25 as decimal(18, 4)) as price,
-  timestamp'2026-01-01 09:00:00.123456' + make_interval(0, 0, 0, 0, 0, 0, id) as at, date_add(date'2026-01-01', cast(id as int)) as day,
+  timestamp'2026-01-01 09:00:00.123456' + make_interval(0, 0, 0, 0, 0, 0, id) as at,
+  date_add(date'2026-01-01', cast(id as int)) as day,
   if(id % 3 = 0, null, id) as maybe, named_struct('code', id, 'tags', array('ㄱ', cast(id as string))) as detail,
   if(id = 1, null, array(named_struct('x', cast(id as double)))) as points, id % 2 = 0 as even
 from range(5)
@@ -77,7 +78,10 @@ def test_every_reader_gives_the_rows_that_spark_gives(here: Shop) -> None:
     assert table.schema.field("at").type == pa.timestamp("us", "UTC")
     assert table.schema.field("name").type == pa.string()
     assert mesh_catalog.read_polars("shop.kinds").sort("id").to_dicts() == rows
-    assert mesh_catalog.read_polars("shop.kinds", lazy=True).filter(pl.col("id") > 2).sort("id").collect().to_dicts() == rows[3:]
+    assert (
+        mesh_catalog.read_polars("shop.kinds", lazy=True).filter(pl.col("id") > 2).sort("id").collect().to_dicts()
+        == rows[3:]
+    )
     frame = mesh_catalog.read_pandas("shop.kinds", columns=["name", "at", "price"]).sort_values("name")
     assert list(frame.columns) == ["name", "at", "price"]
     assert [tuple(row) for row in frame.itertuples(index=False)] == [(r["name"], r["at"], r["price"]) for r in rows]
@@ -118,7 +122,7 @@ def test_a_version_whose_files_are_gone_says_what_can_be_read_instead(here: Shop
     DeltaTable(location).vacuum(0, dry_run=False, enforce_retention_duration=False)
     for read in (mesh_catalog.read, mesh_catalog.read_arrow, mesh_catalog.read_pandas, mesh_catalog.read_polars):
         with pytest.raises(StorageError, match=r"shop\.kinds v0: \d+ of its \d+ data files are gone.* read v1"):
-            read("shop.kinds", version=0)  # type: ignore[operator]
+            read("shop.kinds", version=0)
     assert mesh_catalog.read_arrow("shop.kinds").num_rows == 5
 
 

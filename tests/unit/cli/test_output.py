@@ -96,6 +96,13 @@ def test_a_table_fits_its_width_and_keeps_one_line_a_row(rows: list[tuple[str, s
     assert all(len(line) <= width for line in lines)
 
 
+def test_wide_characters_count_two_cells_and_combining_ones_none() -> None:
+    assert format_table([("고객", 1), ("ab", 22), ("e\u0301", 3)], ("이름", "n")) == (
+        "이름   n\n고객   1\nab    22\ne\u0301      3"
+    )
+    assert format_table([("가나다라마바사아자차", "x")], ("a", "b"), width=15) == "a             b\n가나다라마…   x"
+
+
 def test_control_characters_in_data_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in format_table([("\x1b[2Jx",)], ("name",))
 

@@ -109,6 +109,10 @@ def test_a_document_that_is_no_contract_is_refused_with_a_sentence(tmp_path: Pat
         ("{property: eventTime, value: att}", "Did you mean 'at'"),
         ("{property: eventTime, value: id}", "no date or timestamp column"),
         ("{property: writeMode, value: replace}", "Allowed: append, overwrite, overwrite_partitions"),
+        ("{property: clusterBy, value: [idd]}", "clusterBy 'idd' is no column of this table"),
+        ("{property: clusterBy, value: {}}", "clusterBy needs 1 to 4 names"),
+        ("{property: clusterBy, value: [mail]}", "clusterBy 'mail' is personal"),
+        ("{property: clusterBy, value: flag}", "of which Delta keeps no minimum"),
     ],
 )
 def test_a_wrong_custom_property_is_refused(tmp_path: Path, custom: str, sentence: str) -> None:
@@ -116,11 +120,24 @@ def test_a_wrong_custom_property_is_refused(tmp_path: Path, custom: str, sentenc
         tmp_path,
         "{name: id, logicalType: integer}",
         "{name: at, logicalType: timestamp}",
+        "{name: mail, logicalType: string, classification: personal}",
+        "{name: flag, logicalType: boolean}",
         rest=f"customProperties:\n  - {custom}\n",
     )
     with pytest.raises(DocumentError, match=sentence) as caught:
         load_contract(path)
-    assert caught.value.line == 14
+    assert caught.value.line == 16
+
+
+def test_clustering_and_retention_are_read(tmp_path: Path) -> None:
+    contract = contract_of(
+        tmp_path,
+        "{name: id, logicalType: integer}",
+        "{name: at, logicalType: timestamp}",
+        rest="slaProperties:\n  - {property: retention, value: 30, unit: d}\n"
+        "customProperties:\n  - {property: clusterBy, value: [at, id]}\n",
+    )
+    assert (contract.cluster_by, contract.retention_seconds) == (("at", "id"), 30 * 86_400)
 
 
 def test_a_contract_of_odcs_3_0_is_read_with_its_own_words(tmp_path: Path) -> None:
