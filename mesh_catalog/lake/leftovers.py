@@ -1,7 +1,7 @@
 """Files of the framework's own beside a table that no committed run refers to: a publisher was refused or died.
 
-Profiles and manifests (`_profiles/<run>.json`, `_runs/<run>.json`) and staged quarantine (`_quarantine/<run>/`). Spark
-and delta-rs leave folders that begin with `_` alone, so nobody else removes them.
+Profiles and manifests (`_profiles/<run>.json`, `_runs/<run>.json`), staged quarantine (`_quarantine/<run>/`) and staged
+rows (`_staging/<transaction>-…`). Spark and delta-rs leave these folders alone, so nobody else removes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Leftover", "delete_leftovers", "find_leftovers", "sizes"]
 
-_FOLDERS: Final = ("_profiles", "_runs", "_quarantine")
+_FOLDERS: Final = ("_profiles", "_runs", "_quarantine", "_staging")
 _MIN_AGE: Final = timedelta(days=1)
 """A run under way has written its files and not yet committed."""
 
@@ -33,8 +33,12 @@ class Leftover:
     size_bytes: int
 
 
-def find_leftovers(location: str, committed: Collection[str], *, now: datetime) -> list[Leftover]:
+def find_leftovers(location: str, committed: Collection[str], *, transaction: int, now: datetime) -> list[Leftover]:
     """What runs left behind that are not among `committed` and wrote it over a day ago.
+
+    Args:
+        committed: Ids of runs.
+        transaction: The newest transaction number of the table: what is staged for a later one may still be needed.
 
     Raises:
         StorageError: The folder cannot be listed.
@@ -48,7 +52,11 @@ def find_leftovers(location: str, committed: Collection[str], *, now: datetime) 
         for folder in _FOLDERS:
             entries = filesystem.get_file_info(fs.FileSelector(f"{root}/{folder}", allow_not_found=True))
             for entry in entries:
-                if entry.base_name.removesuffix(".json") in runs:
+                if folder == "_staging":
+                    number = entry.base_name.partition("-")[0]
+                    if not number.isdigit() or int(number) > transaction:
+                        continue
+                elif entry.base_name.removesuffix(".json") in runs:
                     continue
                 inside = _inside(filesystem, entry)
                 newest = max((file.mtime for file in inside if file.mtime), default=None)

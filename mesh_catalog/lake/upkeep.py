@@ -149,7 +149,7 @@ def plan_upkeep(mesh: Mesh, product: str) -> UpkeepPlan:
         pins={version: models for version, models in pinned.items() if version in kept - recent},
         unreferenced=unreferenced,
         unreferenced_bytes=sizes(location, unreferenced),
-        leftovers=tuple(find_leftovers(location, runs, now=now)),
+        leftovers=tuple(find_leftovers(location, runs, transaction=state.transaction, now=now)),
         log_days=log_days(
             files.configuration, kept_for, [v.committed_at for v in versions if v.version in pinned], now
         ),

@@ -182,7 +182,14 @@ def test_a_contract_may_ask_for_a_longer_retention_and_for_sorted_rows(shop: Sho
 def test_leftovers_of_runs_that_never_committed_go_after_a_day(shop: Shop) -> None:
     publish_each(shop, 1)
     old = time.time() - 2 * 86_400
-    for name in ("_runs/dead.json", "_profiles/dead.json", "_quarantine/dead/part-0.parquet", "_runs/young.json"):
+    for name in (
+        "_runs/dead.json",
+        "_profiles/dead.json",
+        "_quarantine/dead/part-0.parquet",
+        "_runs/young.json",
+        "_staging/1-dead/x.parquet",
+        "_staging/2-next/x.parquet",
+    ):
         target = shop.location / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("x")
@@ -190,11 +197,12 @@ def test_leftovers_of_runs_that_never_committed_go_after_a_day(shop: Shop) -> No
         if "young" not in path.name:
             os.utime(path, (old, old))
     result = keep_up(shop)
-    assert (result.outcome, result.leftovers) == ("done", 3)
+    assert (result.outcome, result.leftovers) == ("done", 4)
     kept = {path.name for folder in ("_runs", "_profiles") for path in (shop.location / folder).iterdir()}
     committed = read_versions(shop.mesh.catalog, NAME)[0].run_id
     assert kept == {f"{committed}.json", "young.json"}
     assert not list((shop.location / "_quarantine").iterdir())
+    assert [path.name for path in (shop.location / "_staging").iterdir()] == ["2-next"]
 
 
 def in_another_thread(work: Callable[[], object]) -> None:
