@@ -83,7 +83,7 @@ def query_products(mesh: Mesh, text: str, *, spark: SparkSession | None = None, 
         for one in query.inputs
     }
     resolved = _resolve(query, schemas, strict=spark is None)
-    translated = to_datafusion(resolved.tree, limit=limit) if resolved and spark is None else None
+    translated = to_datafusion(resolved.tree) if resolved and spark is None else None
     tickets = {
         one.view: request_read(
             mesh,

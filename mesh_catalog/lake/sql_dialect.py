@@ -7,6 +7,7 @@ give other values (date formats, percentiles) without a word. `tests/lake/test_s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.errors import InputError
@@ -45,12 +46,11 @@ _UNTEXTUAL: Final = ("FLOAT", "DOUBLE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPLT
 """Types that the two engines write differently as text."""
 
 
-def to_datafusion(tree: exp.Query, *, limit: int | None = None) -> str:
+def to_datafusion(tree: exp.Query) -> str:
     """The text of a resolved query for DataFusion.
 
     Args:
         tree: Of `sql_text.resolve_columns`: every name qualified and quoted, every expression with its type.
-        limit: At most so many rows, where the query does not say a number itself.
 
     Raises:
         InputError: It uses what means something else there, or nothing.
@@ -70,8 +70,6 @@ def to_datafusion(tree: exp.Query, *, limit: int | None = None) -> str:
         elif (new := _translated(part)) is not part:
             new.type = part.type
             part.replace(new)
-    if limit is not None and not plain.args.get("limit"):
-        plain = plain.limit(limit, copy=False)
     return plain.sql(dialect="postgres", identify=True)
 
 
@@ -90,6 +88,8 @@ def _translated(node: exp.Expr) -> exp.Expr:
         return _part(_PARTS[name], node.this)
     if name == "day_of_week":  # Spark counts from 1, Sunday
         return exp.paren(exp.Add(this=_part("dow", node.this), expression=exp.Literal.number(1)))
+    if isinstance(node, exp.Literal) and node.is_string:
+        return _moment(node)
     if isinstance(node, exp.Extract):
         part = node.name.lower()
         if part not in _PARTS:
@@ -109,6 +109,23 @@ def _translated(node: exp.Expr) -> exp.Expr:
         # what sqlglot reads a cast of Spark as; a value that cannot be cast stops the query, as on Spark
         return exp.Cast(this=node.this, to=node.to) if isinstance(node, exp.TryCast) else node
     return node
+
+
+def _moment(text: exp.Literal) -> exp.Expr:
+    """A text that is compared with a time or cast to one, as ISO 8601 in full: Spark also takes `2026-05-01 09:30`."""
+    from sqlglot import exp
+
+    parent = text.parent
+    near = [parent.to] if isinstance(parent, exp.Cast) else []
+    if isinstance(parent, exp.Binary | exp.Between | exp.In):
+        near = [side.type for side in parent.iter_expressions() if side.type is not None]
+    if not any(kind.this.name.startswith("TIMESTAMP") for kind in near):
+        return text
+    try:
+        moment = datetime.fromisoformat(text.this.strip())
+    except ValueError:
+        return text
+    return exp.Literal.string(moment.isoformat())
 
 
 def _part(part: str, value: Any) -> exp.Expr:

@@ -137,6 +137,7 @@ def resolve_columns(query: Query, schemas: Mapping[str, Mapping[str, str]]) -> R
         tree = qualify(query.tree.copy(), schema=schema, dialect="spark", quote_identifiers=True)
     except errors.OptimizeError as error:
         raise _unresolved(query, schemas, error) from error
+    names |= {new: names.get(name, name) for new, name in _told_apart(tree).items()}
     used: dict[str, set[str]] = {view: set() for view in schemas}
     for scope in traverse_scope(tree):
         sources = {alias: source for alias, source in scope.sources.items() if isinstance(source, exp.Table)}
@@ -167,6 +168,21 @@ def _output_names(tree: exp.Query, schemas: Mapping[str, Mapping[str, str]]) -> 
             if not isinstance(column, exp.Alias | exp.Column):
                 names[f"_col_{index}"] = column.sql(dialect="spark", normalize_functions="lower")
     return names
+
+
+def _told_apart(tree: Any) -> dict[str, str]:
+    """Give output columns of one name different ones, which DataFusion wants; returns new name → name."""
+    from sqlglot import exp
+
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for index, column in enumerate(tree.selects if isinstance(tree, exp.Select) else ()):
+        name = column.alias_or_name
+        if name in taken and isinstance(column, exp.Alias):
+            found[f"_again_{index}"] = name
+            column.set("alias", exp.to_identifier(f"_again_{index}", quoted=True))
+        taken.add(name)
+    return found
 
 
 # Closed ------------------------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ import pytest
 from pyarrow import parquet
 
 import mesh_catalog
-from mesh_catalog.access.gate import read_audit
+from mesh_catalog.access.gate import read_audit, request_read
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, StorageError
+from mesh_catalog.lake.arrow import preview_rows
 
 from .conftest import Shop, order
 from .test_readers import add_kinds, here
@@ -37,7 +38,7 @@ year(at) | quarter(at) | month(day) | day(day) | dayofmonth(day) | dayofweek(day
 hour(at) | minute(at) | second(at)
 extract(year from day) | date_trunc('hour', at) | date_trunc('month', day) | date_add(day, 3) | date_sub(day, 3)
 datediff(day, date'2025-12-30') | datediff(at, day)
-at > timestamp'2026-01-01 09:00:02' | at >= '2026-01-01 09:00:02' | day = '2026-01-03' | cast(at as date)
+at > timestamp'2026-01-01 09:00:02' | at >= '2026-01-01 09:00' | at >= '2026-01-01 09:00:02' | day = '2026-01-03' | cast(at as date)
 to_date(at) | at + interval 2 hours | day + interval 1 month
 cast(id as double) | cast(id as string) | cast(price as double) | cast(day as string) | cast('12' as int)
 cast(even as int) | cast(price as int) | cast(day as timestamp) | cast(id as decimal(10,2))
@@ -103,6 +104,17 @@ def test_only_the_columns_that_a_query_uses_are_opened_at_the_version_it_names(h
     assert json.loads(table.schema.metadata[b"mesh.inputs"]) == {"shop.orders@v1": 1, "shop.orders@v0": 0}
     opened = {(event.version, event.columns, event.purpose) for event in read_audit(here.mesh, "shop.orders")}
     assert opened == {(1, ("order_id", "amount", "state"), "analysis"), (0, ("order_id",), "analysis")}
+
+
+def test_a_limit_holds_also_where_no_column_is_read_and_names_may_repeat(here: Shop) -> None:
+    here.land("a", [order(1), order(2), order(3)])
+    here.publish()
+    assert mesh_catalog.sql("select 'x' as c from shop.orders limit 2").num_rows == 2
+    assert mesh_catalog.sql("select 1 as c from (select * from shop.orders limit 1 offset 1) o").num_rows == 1
+    assert preview_rows(request_read(here.mesh, "shop.orders", purpose="preview", columns=["email"]), 1).num_rows == 1
+    table = mesh_catalog.sql("select order_id, amount, order_id from shop.orders order by 1 limit 1")
+    assert table.column_names == ["order_id", "amount", "order_id"]
+    assert [column.to_pylist() for column in table.columns] == [[1], [10.5], [1]]
 
 
 def test_mistakes_in_a_query_are_sentences_and_unknown_products_leave_an_event(here: Shop) -> None:
