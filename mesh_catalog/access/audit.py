@@ -18,7 +18,7 @@ from mesh_catalog.catalog.tables import audit_events
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["AuditEvent", "last_reads", "read_audit", "record_event"]
+__all__ = ["AuditEvent", "last_read", "read_audit", "record_event"]
 
 _NAME_LIMIT = 200
 """A name that was asked for and does not exist may be anything, also very long."""
@@ -90,12 +90,10 @@ def read_audit(mesh: Mesh, product: str | None = None, limit: int = 50) -> list[
     return found
 
 
-def last_reads(catalog: Catalog) -> dict[str, datetime]:
-    """Of each product that was ever read, when that was last; upkeep and refused requests are no reads."""
-    query = (
-        select(audit_events.c.product, func.max(audit_events.c.at))
-        .where(audit_events.c.allowed, audit_events.c.purpose != "upkeep")
-        .group_by(audit_events.c.product)
+def last_read(catalog: Catalog, product: str) -> datetime | None:
+    """When a product was last read; upkeep and refused requests are no reads."""
+    query = select(func.max(audit_events.c.at)).where(
+        audit_events.c.product == product, audit_events.c.allowed, audit_events.c.purpose != "upkeep"
     )
     with catalog.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return connection.execute(query).scalar()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.errors import MeshError
     from mesh_catalog.lake.upkeep import UpkeepPlan, UpkeepResult
 
 __all__ = ["command"]
+
+Result = TypeVar("Result")
 
 
 @click.command("maintain")
@@ -39,22 +41,36 @@ def command(products: tuple[str, ...], dry_run: bool, report: bool, as_json: boo
     if dry_run and report:
         raise click.UsageError("--dry-run and --report: give one of them.")
     with open_mesh(load_settings(master=master)) as mesh:
-        names = maintainable(mesh, products)
-        if report:
-            _report(mesh, names, as_json=as_json)
-        elif dry_run:
-            _dry_run(mesh, names, as_json=as_json)
-        else:
-            _maintain(mesh, names, as_json=as_json)
+        work = _report if report else _dry_run if dry_run else _maintain
+        failed: list[MeshError] = []
+        work(mesh, maintainable(mesh, products), failed, as_json=as_json)
+    for error in failed:
+        click.echo(str(error), err=True)
+    if failed:
+        raise SystemExit(max(error.exit_code for error in failed))
 
 
-def _report(mesh: Mesh, names: list[str], *, as_json: bool) -> None:
+def _each(names: Sequence[str], work: Callable[[str], Result], failed: list[MeshError]) -> list[Result]:
+    """What `work` gives for each product; one that cannot be looked at does not stop the others."""
+    from mesh_catalog.errors import MeshError
+
+    found = []
+    for name in names:
+        try:
+            found.append(work(name))
+        except MeshError as error:
+            failed.append(error)
+    return found
+
+
+def _report(mesh: Mesh, names: list[str], failed: list[MeshError], *, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from mesh_catalog.cli.output import emit_json, print_table
-    from mesh_catalog.lake.upkeep_report import report_tables
+    from mesh_catalog.lake.upkeep_report import report_table
 
-    told = report_tables(mesh, names, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    told = _each(names, lambda name: report_table(mesh, name, now=now), failed)
     if as_json:
         emit_json(told)
         return
@@ -81,11 +97,11 @@ def _report(mesh: Mesh, names: list[str], *, as_json: bool) -> None:
         click.echo("next: mesh maintain --dry-run", err=True)
 
 
-def _dry_run(mesh: Mesh, names: list[str], *, as_json: bool) -> None:
+def _dry_run(mesh: Mesh, names: list[str], failed: list[MeshError], *, as_json: bool) -> None:
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.lake.upkeep import plan_upkeep
 
-    plans = [plan_upkeep(mesh, name) for name in names]
+    plans = _each(names, lambda name: plan_upkeep(mesh, name), failed)
     if as_json:
         emit_json([_plan_facts(plan) for plan in plans])
         return
@@ -129,37 +145,21 @@ def _plan_words(plan: UpkeepPlan) -> list[str]:
     return said or ["nothing to do"]
 
 
-def _maintain(mesh: Mesh, names: list[str], *, as_json: bool) -> None:
+def _maintain(mesh: Mesh, names: list[str], failed: list[MeshError], *, as_json: bool) -> None:
     from mesh_catalog.cli.output import emit_json, progress
-    from mesh_catalog.errors import MeshError
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.lake.upkeep import maintain_table
 
-    told: list[dict[str, Any]] = []
-    failed: list[MeshError] = []
-    for name in names:
-        try:
-            with progress(f"keeps up {name}"):
-                result = maintain_table(mesh, name, lambda: open_session(mesh.settings, app_name="mesh maintain"))
-        except MeshError as error:
-            failed.append(error)
-            told.append({"product": name, "outcome": "failed", "error": str(error)})
-            if not as_json:
-                click.echo(str(error), err=True)
-            continue
-        told.append(_result_facts(result))
+    def keep_up(name: str) -> UpkeepResult:
+        with progress(f"keeps up {name}"):
+            result = maintain_table(mesh, name, lambda: open_session(mesh.settings, app_name="mesh maintain"))
         if not as_json:
             _print_result(result)
+        return result
+
+    results = _each(names, keep_up, failed)
     if as_json:
-        emit_json(told)
-    if failed:
-        raise SystemExit(max(error.exit_code for error in failed))
-
-
-def _result_facts(result: UpkeepResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(result)
+        emit_json(results)
 
 
 def _print_result(result: UpkeepResult) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mesh_catalog.access.audit import last_reads
+from mesh_catalog.access.audit import last_read
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import read_product
 from mesh_catalog.catalog.lineage import lineage
@@ -20,7 +20,7 @@ from mesh_catalog.errors import StorageError
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["SMALL_FILE_BYTES", "UNUSED_AFTER", "TableFiles", "TableReport", "read_table_files", "report_tables"]
+__all__ = ["SMALL_FILE_BYTES", "UNUSED_AFTER", "TableFiles", "TableReport", "read_table_files", "report_table"]
 
 SMALL_FILE_BYTES: Final = 32 * 1024 * 1024
 """Opening a file costs about as much as reading so many bytes: smaller ones are worth putting together."""
@@ -97,17 +97,13 @@ def read_table_files(product: str, location: str) -> TableFiles:
     )
 
 
-def report_tables(mesh: Mesh, products: list[str], *, now: datetime) -> list[TableReport]:
-    """The report, a line a table.
+def report_table(mesh: Mesh, product: str, *, now: datetime) -> TableReport:
+    """The report on one table.
 
     Raises:
-        StorageError: A log cannot be read, or the lineage is incomplete.
+        StorageError: Its log cannot be read, or its lineage is incomplete.
     """
-    reads = last_reads(mesh.catalog)
-    return [_report(mesh, product, reads.get(product), now) for product in products]
-
-
-def _report(mesh: Mesh, product: str, last_read_at: datetime | None, now: datetime) -> TableReport:
+    last_read_at = last_read(mesh.catalog, product)
     files = read_table_files(product, table_location(mesh.settings, product))
     graph = lineage(mesh.catalog, product, direction="downstream")
     own = (product, f"{product}__quarantine")

@@ -38,8 +38,8 @@ year(at) | quarter(at) | month(day) | day(day) | dayofmonth(day) | dayofweek(day
 hour(at) | minute(at) | second(at)
 extract(year from day) | date_trunc('hour', at) | date_trunc('month', day) | date_add(day, 3) | date_sub(day, 3)
 datediff(day, date'2025-12-30') | datediff(at, day)
-at > timestamp'2026-01-01 09:00:02' | at >= '2026-01-01 09:00' | at >= '2026-01-01 09:00:02' | day = '2026-01-03' | cast(at as date)
-to_date(at) | at + interval 2 hours | day + interval 1 month
+at > timestamp'2026-01-01 09:00:02' | at >= '2026-01-01 09:00' | at >= '2026-01-01 09:00:02' | day = '2026-01-03'
+cast(at as date) | to_date(at) | at + interval 2 hours | day + interval 1 month
 cast(id as double) | cast(id as string) | cast(price as double) | cast(day as string) | cast('12' as int)
 cast(even as int) | cast(price as int) | cast(day as timestamp) | cast(id as decimal(10,2))
 detail.code | detail.code + 1 | detail.tags | points

@@ -27,7 +27,7 @@ from mesh_catalog.lake.arrow import read_batches
 from mesh_catalog.lake.gate import commit_gate
 from mesh_catalog.lake.table import read_table_state
 from mesh_catalog.lake.upkeep import UpkeepResult, maintain_table, maintainable, plan_upkeep
-from mesh_catalog.lake.upkeep_report import report_tables
+from mesh_catalog.lake.upkeep_report import report_table
 
 from .conftest import ORDERS, Shop, order
 
@@ -298,4 +298,4 @@ def test_the_verb_plans_does_and_reports(
     assert run_command(["maintain", "shop.ordes"]) == 4
     assert "Did you mean 'shop.orders'" in capsys.readouterr().err
     later = datetime.now(UTC) + timedelta(days=91)
-    assert report_tables(shop.mesh, [NAME], now=later)[0].unused
+    assert report_table(shop.mesh, NAME, now=later).unused
