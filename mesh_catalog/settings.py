@@ -89,6 +89,8 @@ class Settings:
     """None under spark-submit, which knows the master itself."""
     spark_conf: Mapping[str, str] = field(default_factory=dict)
     storage: StorageSettings = StorageSettings()
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """Product → location of its table, where that is not in the lake; `open_mesh` takes it from the catalog."""
     principal: str = "unknown"
     """Who reads and writes: MESH_PRINCIPAL, else the operating system's user."""
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mesh_catalog.settings import Settings
+from tests.postgres import postgres
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+__all__ = ["postgres"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHORT_JOBS = "-XX:TieredStopAtLevel=1"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mesh_catalog.catalog.inventory import read_adopted
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.settings import Settings, load_settings
 
@@ -47,9 +48,20 @@ def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) 
     workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
     catalog = open_catalog(chosen.catalog_url)
     try:
-        yield Mesh(settings=chosen, workspace=workspace, catalog=catalog, principal=chosen.principal)
+        yield Mesh(
+            settings=replace(chosen, adopted=_adopted(catalog, workspace if with_workspace else None)),
+            workspace=workspace,
+            catalog=catalog,
+            principal=chosen.principal,
+        )
     finally:
         catalog.close()
+
+
+def _adopted(catalog: Catalog, workspace: Workspace | None) -> dict[str, str]:
+    """Where adopted tables lie: as the workspace says now, else as it said last."""
+    declared = {p.name: p.contract.location for p in workspace.products.values()} if workspace else {}
+    return {name: location for name, location in (read_adopted(catalog) | declared).items() if location}
 
 
 def _load(settings: Settings) -> Workspace:

@@ -181,7 +181,7 @@ def _domain_fingerprint(domain: DomainSpec) -> str:
 
 def _product_fingerprint(product: ProductSpec) -> str:
     build = hashlib.sha256(product.build.read_bytes()).hexdigest() if product.build else None
-    source = product.source.path if product.source else None
+    source = repr(product.source) if product.source else None
     return digest_of(["product", product.domain.name, product.owner, contract_digest(product.contract), build, source])
 
 
@@ -235,7 +235,7 @@ def _write_product_spec(
         domain=product.domain.name,
         owner=product.owner,
         kind="product",
-        source=product.source.path if product.source else None,
+        source=product.source.address if product.source else None,
         fingerprint=fingerprint,
     )
     plan_edges(connection, "product", product.name, reads)
@@ -263,6 +263,7 @@ def _write_product(
         "write_mode": contract.write_mode,
         "event_time": contract.event_time,
         "source": source,
+        "location": contract.location,
         "contract_version": contract.version,
         "contract_digest": digest,
         "fingerprint": fingerprint,

@@ -20,6 +20,7 @@ __all__ = [
     "RuleRecord",
     "find_kind",
     "list_products",
+    "read_adopted",
     "read_columns",
     "read_dashboard",
     "read_model",
@@ -46,6 +47,8 @@ class ProductRecord:
     write_mode: str
     event_time: str | None
     source: str | None
+    location: str | None
+    """Where an adopted table lies; None for those in the lake."""
     contract_version: str
     contract_digest: str
     registered_at: datetime
@@ -167,6 +170,13 @@ def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
         if row is None:
             raise _unknown(name, "dashboard", set(connection.execute(select(dashboards.c.name)).scalars()))
     return DashboardRecord(**_kept(DashboardRecord, row))
+
+
+def read_adopted(catalog: Catalog) -> dict[str, str]:
+    """Product → where its table lies, of those that were adopted."""
+    query = select(products.c.name, products.c.location).where(products.c.location.is_not(None))
+    with catalog.read() as connection:
+        return {name: str(location) for name, location in connection.execute(query)}
 
 
 def read_owner(catalog: Catalog, product: str) -> str | None:

@@ -242,13 +242,20 @@ def _source_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node
         .subquery()
     )
     query = (
-        select(products.c.name, products.c.domain, products.c.source, counted.c.files, counted.c.first)
+        select(
+            products.c.name,
+            products.c.domain,
+            func.coalesce(products.c.location, products.c.source),
+            counted.c.files,
+            counted.c.first,
+        )
         .outerjoin(counted, counted.c.product == products.c.name)
         .where(products.c.name.in_(names))
     )
     for name, domain, source, files, first in connection.execute(query):
         label = source or first or f"files of {name}"
-        told = f"{label} ({files} {'file' if files == 1 else 'files'} read)" if files else label
+        counts = files and not str(first).startswith(("delta ", "jdbc "))  # those are no files
+        told = f"{label} ({files} {'file' if files == 1 else 'files'} read)" if counts else label
         yield Node(kind="source", name=name, label=told, domain=domain)
 
 

@@ -51,7 +51,7 @@ __all__ = [
     "unfinished_runs",
 ]
 
-RunKind = Literal["publish", "train", "score", "monitor", "retrain", "maintain"]
+RunKind = Literal["publish", "adopt", "train", "score", "monitor", "retrain", "maintain"]
 RunOutcome = Literal["published", "unchanged", "refused", "failed", "done"]
 CheckVerdict = Literal["pass", "warn", "fail", "quarantine", "not_run"]
 FINAL_OUTCOMES = ("published", "unchanged", "done")

@@ -24,6 +24,7 @@ __all__ = ["JOB_VERBS", "VERBS", "job_script", "main", "mesh", "run_command", "r
 VERBS = {
     "init": ("init", "Make a workspace: conf/, domains/, jobs/."),
     "import": ("import_file", "Make data products from a file, or from a dbt project."),
+    "adopt": ("adopt", "Make products of Delta tables that exist already, in place."),
     "check": ("check", "Validate the workspace; every mistake with its file and line."),
     "publish": ("publish", "Publish data products: all of the workspace, or those named."),
     "run": ("run", "Publish what is stale: inputs changed, files arrived, a transform edited."),

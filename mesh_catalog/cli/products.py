@@ -139,7 +139,7 @@ def print_result(told: dict[str, Any]) -> None:
         told["product"],
         f"v{told['version']}",
         f"{told['rows']:,} rows",
-        f"{told['checks'].get('pass', 0)} checks passed",
+        f"{told['checks'].get('pass', 0)} checks passed" if told["checks"] else "no rule was checked",
     ]
     if told["quarantined"]:
         parts.append(f"{told['quarantined']:,} rows in quarantine")

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _VERSIONS = 5
+_ORIGINS = 20
 
 
 @click.command("show")
 @click.argument("name")
 @click.option("--refused", is_flag=True, help="The last refused batch: which checks failed, how often, for which rows.")
 @click.option("--checks", is_flag=True, help="Every check of the last run with its verdict, those that passed too.")
+@click.option("--origins", is_flag=True, help="What each version was made of: products, files, tables, databases.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(name: str, refused: bool, checks: bool, as_json: bool) -> None:
+def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool) -> None:
     """Show a product (contract, columns, versions, last run) a model (versions, aliases, verdicts, decisions), or a
     dashboard (where it is, what it reads).
 
@@ -38,6 +40,8 @@ def command(name: str, refused: bool, checks: bool, as_json: bool) -> None:
             told, print_it = _refused(mesh.catalog, name), _print_refused
         elif checks:
             told, print_it = _checked(mesh.catalog, name), _print_checked
+        elif origins:
+            told, print_it = _origins(mesh.catalog, name), _print_origins
         elif (kind := find_kind(mesh.catalog, name)) == "model":
             told, print_it = _model(mesh.catalog, name), _print_model
         elif kind == "dashboard":
@@ -90,6 +94,7 @@ def _print_product(told: Mapping[str, Any]) -> None:
             ("tags", ", ".join(product.tags)),
             ("time", product.event_time),
             ("source", product.source),
+            ("adopted", product.location),
             ("retired", f"{product.retired_at:%Y-%m-%d}" if product.retired_at else None),
             ("rules", ", ".join(told["rules"])),
         ]
@@ -233,6 +238,41 @@ def _print_dashboard(told: Mapping[str, Any]) -> None:
         ]
     )
     click.echo(f"next: mesh lineage {dashboard.name}", err=True)
+
+
+def _origins(catalog: Catalog, name: str) -> dict[str, Any]:
+    from mesh_catalog.catalog.inventory import read_product
+    from mesh_catalog.catalog.origins import read_origins
+
+    read_product(catalog, name)
+    return {"product": name, "versions": read_origins(catalog, name)}
+
+
+def _print_origins(told: Mapping[str, Any]) -> None:
+    from mesh_catalog.cli.output import print_table
+
+    rows = []
+    for one in reversed(told["versions"]):
+        texts = [*(f"{name} v{version}" for name, version in one.products.items()), *map(_source_text, one.sources)]
+        shown = texts[:_ORIGINS] + ([f"and {len(texts) - _ORIGINS:,} more: --json"] if len(texts) > _ORIGINS else [])
+        for index, text in enumerate(shown or ["not known"]):
+            rows.append((f"v{one.version}" if index == 0 else "", one.committed_at if index == 0 else None, text))
+    if rows:
+        print_table(rows, ("version", "committed (UTC)", "made of"))
+    else:
+        click.echo(f"{told['product']}   has no version yet", err=True)
+
+
+def _source_text(origin: str) -> str:
+    """A file as a person reads it; a table or a query as it is."""
+    import re
+    from datetime import UTC, datetime
+
+    file = re.fullmatch(r"(?P<name>.+?) (?P<size>\d+) (?P<at>\d{13,20})(?: [0-9a-f]{24}:\d+)?", origin)
+    if file is None:
+        return origin
+    seconds = int(file["at"]) / (1e9 if len(file["at"]) > 15 else 1e3)
+    return f"{file['name']}   {int(file['size']):,} bytes, of {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _model(catalog: Catalog, name: str) -> dict[str, Any]:

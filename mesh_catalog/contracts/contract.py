@@ -235,6 +235,8 @@ class Contract:
     """Columns that upkeep sorts the table's files by (customProperty `clusterBy`); never a personal one."""
     retention_seconds: int | None = None
     """How long a version that readers have left stays readable (service level `retention`); None: not said."""
+    location: str | None = None
+    """Where an adopted table lies (server `lake`): others write it. None: the framework writes it, into the lake."""
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""

@@ -6,6 +6,8 @@ The standard leaves some words free; here they are closed:
   count as personal. Common words of other companies are refused with the word to write, for guessing which of them
   mean personal data would be a guess about people.
 - `severity` is error, warning, info (a warning) or quarantine.
+- The server `lake` says where an adopted table lies: of type local with an absolute path, or custom with a location;
+  format delta. Other servers are other people's business.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
   keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), and which slice of its inputs
   a publish reads (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
@@ -45,10 +47,12 @@ from mesh_catalog.errors import listed, nearest
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["API_VERSION", "contract_document", "load_contract", "odcs_validator", "read_contract"]
+__all__ = ["API_VERSION", "LAKE_SERVER", "contract_document", "load_contract", "odcs_validator", "read_contract"]
 
 API_VERSION: Final = "v3.1.0"
 """What this project writes; it reads every 3.x that the schema knows."""
+LAKE_SERVER: Final = "lake"
+_LOCATION = re.compile(r"/[^\x00-\x1f`]+|(s3a|gs|hdfs)://[^\s/@?`]+/[^\s?`]+|abfss://[^\s/:?`]+/[^\s?`]+")
 _COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
 _COLUMN_LIMIT: Final = 5_000
 _FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
@@ -130,6 +134,7 @@ def read_contract(document: Document) -> Contract:
         lookback=slices.lookback,
         cluster_by=read_clustering(document, columns, custom.get("clusterBy")),
         retention_seconds=retention_seconds(document, data.get("slaProperties", [])),
+        location=_location(document),
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,
@@ -342,6 +347,22 @@ def _flag(document: Document, name: str, found: tuple[Any, Place] | None, *, def
     if not isinstance(value, bool):
         raise document.error(f"{name} '{str(value)[:40]}' is neither true nor false.", *place)
     return value
+
+
+def _location(document: Document) -> str | None:
+    for index, server in enumerate(document.data.get("servers", [])):
+        if server.get("server") != LAKE_SERVER:
+            continue
+        place: Place = ("servers", index)
+        found = str(server.get("path") or server.get("location") or "")
+        if server.get("format") != "delta" or not _LOCATION.fullmatch(found) or ".." in found.split("/"):
+            raise document.error(
+                "the server 'lake' says where an adopted Delta table lies: format delta, and an absolute path or a URI"
+                " (s3a://, abfss://, gs://, hdfs://) without user and password.",
+                *place,
+            )
+        return found.rstrip("/")
+    return None
 
 
 def _declared(reader: RuleReader, table: Mapping[str, Any], severities: Mapping[str, Severity], place: Place) -> None:

@@ -10,8 +10,9 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import InputError, StorageError
+from mesh_catalog.errors import InputError, StorageError, listed
 from mesh_catalog.lake.damage import table_error
+from mesh_catalog.lake.foreign import unread_features
 from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
 
 if TYPE_CHECKING:
@@ -218,6 +219,11 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     import pyarrow.compute as pc
     from pyarrow import dataset
 
+    if features := unread_features(open_table(ticket)):
+        raise StorageError(
+            f"{ticket.product} v{ticket.version}: has {listed(features)}, so its files alone do not say which values "
+            "it has. Publish a product that reads it, and look at that one."
+        )
     files = _added_files(ticket, first_version) if first_version else set(open_table(ticket).file_uris())
     counts: dict[Any, int] = {}
     with storage_errors(ticket):

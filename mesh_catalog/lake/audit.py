@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mesh_catalog.catalog.runs import CheckRecord
+from mesh_catalog.catalog.runs import CheckRecord, CheckVerdict
 from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
 from mesh_catalog.lake.checks import BatchCounts, ConformedBatch, Finding, judge_counts
 from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, Member, store_manifest
 from mesh_catalog.lake.others import Others
 from mesh_catalog.lake.profiles import store_profile
-from mesh_catalog.lake.quarantine import stage_quarantine
+from mesh_catalog.lake.quarantine import stage_broken_rows, stage_quarantine
 from mesh_catalog.lake.set_rules import SetRules, find_duplicates, reads_table
 from mesh_catalog.lake.sources import BROKEN_METRIC
 from mesh_catalog.lake.written import read_added, removed_rows
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.contracts.contract import Contract, Rule
     from mesh_catalog.lake.gate import PendingCommit
+    from mesh_catalog.lake.sources import SourceBatch
 
 __all__ = ["Audit", "conflict"]
 
@@ -42,7 +43,7 @@ class Audit:
     transaction: int
     """The number that the commit takes."""
     rules: Observation
-    source: Observation | None
+    source: SourceBatch | None
     contract: Contract
     """Of the table; `conformed` has that of the rows which the transform makes."""
     earlier_rows: int | None
@@ -54,7 +55,6 @@ class Audit:
     batch_condition: str | None = None
     """SQL that tells the batch's rows from those that the write copies, where the mode has one."""
     inputs: Mapping[str, int]
-    source_files: tuple[str, ...]
     settle: Callable[[PendingCommit], tuple[Member, ...]] = field(default=lambda _pending: ())
     """Called once the audit has passed; returns the set that is committed together, once all of it may be."""
     others: Others = field(default_factory=Others)
@@ -96,6 +96,8 @@ class Audit:
     def __call__(self, pending: PendingCommit) -> None:
         if self.contract.write_mode == "history" and pending.read_version != self.earlier_version:
             raise conflict(self.contract.id)
+        if self.source is not None:
+            self.source.require_unchanged()
         counts = BatchCounts.from_metrics(self.rules.get)
         found = profile_files(self.spark, self.contract, pending.files)
         findings = self._findings(pending, found)
@@ -105,6 +107,16 @@ class Audit:
             self._require_same(self._written(pending, found), counts.kept)
         if counts.quarantined:
             stage_quarantine(self.conformed, self.location, self.run_id, transaction=self.transaction)
+        if self.source is not None and self.source.broken_rows == "quarantine":
+            stage_broken_rows(
+                self.spark,
+                self.source,
+                self.contract,
+                self.location,
+                self.run_id,
+                transaction=self.transaction,
+                count=self._unreadable_rows,
+            )
         self._store(found, total_rows, counts, self.settle(pending))
 
     def _judge(
@@ -114,15 +126,16 @@ class Audit:
         total_rows: int | None,
         newest_event_at: datetime | None,
     ) -> None:
+        counts = BatchCounts.from_metrics(self.rules.get)
         checks = judge_counts(
             (*([self.batch_key] if self.batch_key else []), *self.conformed.rules),
-            BatchCounts.from_metrics(self.rules.get),
+            counts,
             total_rows=total_rows,
             newest_event_at=newest_event_at,
             findings=findings,
             now=datetime.now(UTC),
         )
-        self.checks = (*self._source_check(), *checks)
+        self.checks = (*self._source_check(counts.rows), *checks)
         self._refuse_broken(findings)
 
     def _total_rows(self, pending: PendingCommit) -> int | None:
@@ -163,21 +176,31 @@ class Audit:
             findings[self.batch_key.id] = Finding(value=0)  # `check_staged` would have refused it
         return findings
 
-    def _source_check(self) -> tuple[CheckRecord, ...]:
+    @property
+    def _unreadable_rows(self) -> int:
+        return 0 if self.source is None else int(self.source.observation.get[BROKEN_METRIC])
+
+    def _source_check(self, read: int) -> tuple[CheckRecord, ...]:
         if self.source is None:
             return ()
-        broken = int(self.source.get[BROKEN_METRIC])
+        broken = self._unreadable_rows
+        verdict: CheckVerdict = "pass"
+        reason = "wrong number of fields, or a value that is not of its column's type"
+        if broken:
+            verdict = "quarantine" if self.source.broken_rows == "quarantine" else "fail"
+            if verdict == "quarantine" and not read:
+                verdict, reason = "fail", "not one row can be read: look at format, options and columns in source.yaml"
         return (
             CheckRecord(
                 rule="source.readable",
                 text="every row of the source can be read",
                 column=None,
-                severity="error",
-                verdict="fail" if broken else "pass",
+                severity="quarantine" if self.source.broken_rows == "quarantine" else "error",
+                verdict=verdict,
                 broken_count=broken,
                 rows=None,
                 example_keys=(),
-                reason="wrong number of fields, or a value that is not of its column's type" if broken else None,
+                reason=reason if broken else None,
             ),
         )
 
@@ -227,14 +250,14 @@ class Audit:
             contract_version=self._contract.version,
             rows=counts.kept,
             total_rows=total_rows,
-            quarantined_count=counts.quarantined,
+            quarantined_count=counts.quarantined + self._unreadable_rows,
             event_from=found.event_from,
             event_to=found.event_to,
             profile_path=store_profile(self.location, self.run_id, found.profile) if self._contract.profiled else None,
             profile_digest=found.profile.digest if self._contract.profiled else None,
             checks=self.checks,
             inputs=dict(self.inputs),
-            source_files=self.source_files,
+            source_files=() if self.source is None else self.source.origins,
             together=together,
         )
         store_manifest(self.location, self._manifest)

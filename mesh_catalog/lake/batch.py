@@ -27,7 +27,7 @@ from mesh_catalog.lake.gate import PendingCommit, commit_gate
 from mesh_catalog.lake.intervals import covered_intervals, interval_condition
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Committed, Manifest, Member
-from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition, storage_failure
+from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition, storage_failure, unreadable_file
 from mesh_catalog.lake.modes import (
     Write,
     batch_key,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
+    from mesh_catalog.lake.sources import SourceBatch
     from mesh_catalog.specs import Interval
 
 __all__ = ["Batch", "commit_batch", "observation"]
@@ -66,8 +67,7 @@ class Batch:
     personal_inputs: bool
     inputs: Mapping[str, int] = field(default_factory=dict)
     input_locations: Mapping[str, str] = field(default_factory=dict)
-    source_files: tuple[str, ...] = ()
-    source_observation: Observation | None = None
+    source: SourceBatch | None = None
     interval: Interval | None = None
     """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
 
@@ -118,13 +118,12 @@ def commit_batch(
         run_id=batch.run_id,
         transaction=batch.state.transaction + 1,
         rules=rules,
-        source=batch.source_observation,
+        source=batch.source,
         earlier_rows=latest.total_rows if latest else None,
         earlier_version=batch.state.version,
         batch_key=batch_key(batch.contract),
         batch_condition=interval_condition(batch.contract, [batch.interval]) if batch.interval else None,
         inputs=batch.inputs,
-        source_files=batch.source_files,
         settle=settle,
         others=request_others(mesh, batch.contract),
     )
@@ -237,6 +236,8 @@ def _write_error(batch: Batch, error: Exception) -> MeshError:
         own = {batch.location: batch.product} if batch.state.version is not None else {}
         if broken := broken_files({**own, **batch.input_locations}):
             return StorageError(broken)
+    if batch.source is not None and (unreadable := unreadable_file(error)) is not None:
+        return unreadable
     told = describe_error(error, quote=not batch.personal_inputs)
     return TransformError(
         f"failed while its rows were computed: {told}. Readers stay on the version they had.", product=batch.product

@@ -6,7 +6,7 @@ one interval of event time (`backfill.py`), or the rows that one input changed s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mesh_catalog.access.gate import request_read
@@ -14,15 +14,14 @@ from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import read_product, read_version_columns
 from mesh_catalog.catalog.runs import consumed_files, read_versions
 from mesh_catalog.errors import TransformError
-from mesh_catalog.lake.batch import observation
 from mesh_catalog.lake.change_rows import CHANGE_COLUMNS, as_inserts, newest_changes
 from mesh_catalog.lake.intervals import within
 from mesh_catalog.lake.read import read_table
-from mesh_catalog.lake.sources import new_files, read_source
+from mesh_catalog.lake.sources import SourceBatch, read_source
 from mesh_catalog.workspace import SOURCE, product_reads
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Observation, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.access.mesh import Mesh
@@ -55,9 +54,7 @@ class Inputs:
     """Product → version that was read."""
     locations: dict[str, str] = field(default_factory=dict)
     """Location → product."""
-    source_files: tuple[str, ...] = ()
-    """Identities of the files that count as consumed once the batch is committed."""
-    source_observation: Observation | None = None
+    source: SourceBatch | None = None
 
 
 def read_inputs(
@@ -86,7 +83,7 @@ def read_inputs(
     inputs = Inputs(personal=bool(product.contract.personal_columns))
     for name in product_reads(product):
         if name == SOURCE:
-            if not _read_files(spark, mesh, product, inputs, interval):
+            if not _read_source(spark, mesh, product, inputs, interval):
                 return None
             continue
         waiting = group.waiting(spark, name, reader=product.name) if group else None
@@ -108,24 +105,22 @@ def read_inputs(
     return inputs
 
 
-def _read_files(
+def _read_source(
     spark: SparkSession, mesh: Mesh, product: ProductSpec, inputs: Inputs, interval: Interval | None
 ) -> bool:
-    """Read the product's own files: the new ones, or all of an interval. False where no new one has arrived."""
+    """Read the product's own source: what is new in it, or all of an interval. False where nothing new has come."""
     if product.source is None:
         raise TransformError("reads `source`, but has no source.yaml. Add one.", product=product.name)
     keeps = product.contract.write_mode != "overwrite" and interval is None
     consumed = consumed_files(mesh.catalog, product.name) if keeps else set()
-    arrived = new_files(spark, mesh.settings.workspace, product.source, consumed)
-    if not arrived:
+    arrived = read_source(spark, mesh.settings.workspace, product.source, consumed)
+    if arrived is None:
         return False
-    inputs.source_observation = observation()
-    frame = read_source(spark, product.source, arrived, inputs.source_observation)
-    if interval is None:
-        inputs.source_files = tuple(file.identity for file in arrived)
-    else:  # the files hold other intervals too, so none of them is consumed
-        frame = within(frame, product.contract.event_time, interval, lookback=product.contract.lookback)
-    inputs.frames[SOURCE] = frame
+    if interval is not None:  # the files hold other intervals too, so none of them is consumed
+        rows = within(arrived.frame, product.contract.event_time, interval, lookback=product.contract.lookback)
+        arrived = replace(arrived, frame=rows, origins=())
+    inputs.source = arrived
+    inputs.frames[SOURCE] = arrived.frame
     return True
 
 

@@ -1,4 +1,6 @@
-"""The jars that Spark lacks (Delta, OpenLineage): fetched once by Spark's own resolver, then kept by exact name.
+"""The jars that Spark lacks: fetched once by Spark's own resolver, then kept by exact name.
+
+Delta, OpenLineage, and PostgreSQL's driver (BSD-2, 1 MB) for sources of format jdbc.
 
 `python -m mesh_catalog.lake.jars` links them into this environment's pyspark, so that `spark-submit` and standalone
 workers started from it have them, and makes the class archive. Where nobody did that, `open_session` hands their paths
@@ -29,6 +31,7 @@ __all__ = ["PACKAGES", "JarSet", "cache_folder", "fetch_jars", "jars_are_linked"
 PACKAGES = (
     "io.delta:delta-spark_4.2_2.13:4.4.0",
     "io.openlineage:openlineage-spark_2.13:1.53.0",
+    "org.postgresql:postgresql:42.7.14",
 )
 
 
@@ -46,7 +49,7 @@ class JarSet:
 
 _LAKE = JarSet(
     packages=PACKAGES,
-    groups=("io.delta", "io.openlineage", "io.unitycatalog"),
+    groups=("io.delta", "io.openlineage", "io.unitycatalog", "org.postgresql"),
     excluded=(
         "com.fasterxml.jackson*:*",
         "com.github.luben:*",

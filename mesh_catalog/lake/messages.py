@@ -10,8 +10,11 @@ import re
 import traceback
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
-__all__ = ["describe_error", "is_conflict", "spark_condition", "storage_failure"]
+from mesh_catalog.errors import ConflictError, InputError
+
+__all__ = ["describe_error", "is_conflict", "spark_condition", "storage_failure", "unreadable_file"]
 
 _LIMIT = 400
 _CAUSES = 20
@@ -19,6 +22,7 @@ _FULL = ("No space left", "Disk quota exceeded", "File too large")
 _DENIED = ("Permission denied", "Operation not permitted", "Read-only file system", "Mkdirs failed", "AccessDenied")
 _CONFLICTS = ("CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
 _CONFLICT_CLASSES = ("Concurrent", "MetadataChangedException", "ProtocolChangedException")
+_FILE = re.compile(r"FAILED_READ_FILE\.(\w+)\] Encountered error while reading file (?:file:/*(?=/))?(.+?)\.\s")
 _UDF_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 _UDF_TYPE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Iteration))\b", re.MULTILINE)
 
@@ -76,6 +80,30 @@ def describe_error(error: BaseException, *, folder: Path | None = None, quote: b
     place = _place(error, folder)
     text = f": {_shortened(str(error))}" if quote and str(error) else ""
     return f"{type(error).__name__}{text}{place}"
+
+
+def unreadable_file(error: BaseException) -> InputError | ConflictError | None:
+    """What to say of a source file that Spark could not read; None where the error is of another kind."""
+    text = str(error)
+    match = _FILE.search(text)
+    if match is None:
+        if "CANNOT_MERGE_SCHEMAS" in text:
+            return InputError("The source's Parquet files have columns of different types. Write them anew alike.")
+        return None
+    kind, name = match[1], unquote(match[2])
+    if kind == "FILE_NOT_EXIST":
+        return ConflictError(f"{name}: went away while it was read. Nothing was written; publish again.")
+    if kind == "PARQUET_COLUMN_DATA_TYPE_MISMATCH":
+        return InputError(f"{name}: has columns of other types than the first file of the batch. Write it anew.")
+    if "Unexpected end of input stream" in text or "EOFException" in text:
+        return InputError(
+            f"{name}: is cut off, its compressed data ends too early. Nothing was written; send it again."
+        )
+    if "CSV header does not conform" in text:
+        return InputError(
+            f"{name}: its header is not that of source.yaml. Correct the file, or columns in source.yaml."
+        )
+    return InputError(f"{name}: is damaged and cannot be read. Nothing was written; send it again.")
 
 
 def _describe_spark(error: BaseException) -> str:

@@ -31,6 +31,7 @@ from mesh_catalog.catalog.runs import (
     start_run,
 )
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, StorageError
+from mesh_catalog.lake.adopted import note_newest_version
 from mesh_catalog.lake.batch import Batch, commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
 from mesh_catalog.lake.inputs import read_inputs
@@ -53,7 +54,14 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 """How often a publish is tried that meets another one of its product."""
 
-__all__ = ["PublishResult", "publish_frame", "publish_product", "publish_together", "require_owner"]
+__all__ = [
+    "PublishResult",
+    "publish_adopted",
+    "publish_frame",
+    "publish_product",
+    "publish_together",
+    "require_owner",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +115,8 @@ def publish_product(
     Where somebody else published meanwhile, everything is read anew and tried again, `ATTEMPTS` times in all: nothing
     of a batch that met a conflict was committed, and nothing that was read for it is used again.
     """
+    if product.contract.location is not None:
+        return publish_adopted(mesh, product)
     require_owner(product)
     evolution = plan_evolution(mesh.catalog, product.contract, mesh.workspace.products)
     require_evolution(evolution, allow_breaking=allow_breaking)
@@ -244,6 +254,29 @@ def _publish_once(
 def _is_committed(mesh: Mesh, product: str, run_id: str) -> bool:
     """Whether a run made a version; the catalog knows every one, once it was repaired."""
     return any(record.run_id == run_id for record in read_versions(mesh.catalog, product))
+
+
+def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
+    """Make the newest version of a table that others write known to readers; no Spark is needed.
+
+    Raises:
+        RefusedError: It lacks what the contract promises. Readers stay on the version they had.
+        StorageError: The table cannot be read.
+    """
+    require_owner(product)
+    started = time.monotonic()
+    noted = note_newest_version(mesh, product.contract)
+    found = noted or latest_version(mesh.catalog, product.name)
+    assert found is not None
+    return PublishResult(
+        product=product.name,
+        run_id=found.run_id,
+        outcome="unchanged" if noted is None else "published",
+        version=found.version,
+        rows=found.rows,
+        total_rows=found.total_rows,
+        seconds=time.monotonic() - started,
+    )
 
 
 def require_owner(product: ProductSpec) -> None:
@@ -404,8 +437,7 @@ def _batch(
         personal_inputs=inputs.personal,
         inputs=inputs.versions,
         input_locations=inputs.locations,
-        source_files=inputs.source_files,
-        source_observation=inputs.source_observation,
+        source=inputs.source,
         interval=interval if product.contract.write_mode == "overwrite_interval" else None,
     )
 

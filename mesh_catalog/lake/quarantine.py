@@ -1,7 +1,9 @@
-"""Rows kept out of a table because they break a rule of severity `quarantine`.
+"""Rows kept out of a table: those that break a rule of severity `quarantine`, and those that cannot be read.
 
-They are staged as plain files in the commit gate, where nobody reads them, and published into `<product>__quarantine`
-once the batch they came with is committed: all or none. Personal values are left out; the key says which row it was.
+The first go to `<product>__quarantine`. The second, where source.yaml says `broken_rows: quarantine`, go to
+`<product>__broken_rows` with file, line, reason and text, the text only where no column can tell of people. Both are
+staged as plain files in the commit gate, where nobody reads them, and published once the batch they came with is
+committed: all or none. Personal values are left out; the key says which row it was.
 A folder is named by the transaction number of its publish, as in `staging.py`, so that rows of a publish which may yet
 commit are left alone by all others.
 """
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.lake.checks import ConformedBatch
+    from mesh_catalog.lake.sources import SourceBatch
 
-__all__ = ["publish_staged", "quarantine_contract", "stage_quarantine"]
+__all__ = ["broken_rows_contract", "publish_staged", "quarantine_contract", "stage_broken_rows", "stage_quarantine"]
+
+_QUARANTINE = "_quarantine"
+_BROKEN = "_broken_rows"
 
 
 def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str, *, transaction: int) -> None:
@@ -42,7 +48,39 @@ def stage_quarantine(conformed: ConformedBatch, location: str, run_id: str, *, t
     ]
     rows.select(
         *columns, F.array_join("_broken_rules", ", ").alias("broken_rules"), F.lit(run_id).alias("run_id")
-    ).write.mode("overwrite").parquet(f"{location}/_quarantine/{transaction}-{quote(run_id, safe='')}")
+    ).write.mode("overwrite").parquet(_staging(location, _QUARANTINE, run_id, transaction))
+
+
+def _staging(location: str, kind: str, run_id: str, transaction: int) -> str:
+    return f"{location}/{kind}/{transaction}-{quote(run_id, safe='')}"
+
+
+def stage_broken_rows(
+    spark: SparkSession,
+    source: SourceBatch,
+    contract: Contract,
+    location: str,
+    run_id: str,
+    *,
+    transaction: int,
+    count: int,
+) -> None:
+    """Write the rows that cannot be read; their text is withheld where a column of theirs may tell of people.
+
+    Where there are none, what an earlier try of the run staged is taken away.
+    """
+    from pyspark.sql import functions as F
+
+    staging = _staging(location, _BROKEN, run_id, transaction)
+    if source.broken is None or not count:
+        jvm: Any = spark._jvm
+        folder = jvm.org.apache.hadoop.fs.Path(staging)
+        folder.getFileSystem(spark._jsc.hadoopConfiguration()).delete(folder, True)
+        return
+    withheld = source.personal or bool(contract.personal_columns)
+    raw = F.lit(None).cast("string").alias("raw") if withheld else F.col("raw")
+    rows = source.broken.select("file", "line", "reason", raw, F.lit(run_id).alias("run_id"))
+    rows.write.mode("overwrite").parquet(staging)
 
 
 def quarantine_contract(contract: Contract) -> Contract:
@@ -61,6 +99,23 @@ def quarantine_contract(contract: Contract) -> Contract:
         status=contract.status,
         description=f"Rows kept out of {contract.id}, and the rules they break. Personal values are left out.",
         columns=(*columns, *told),
+        write_mode="append",
+        event_time=None,
+    )
+
+
+def broken_rows_contract(contract: Contract) -> Contract:
+    """Where each row stood, and why it could not be read."""
+    texts = [
+        Column(name=name, logical_type="string", spark_type="string") for name in ("file", "reason", "raw", "run_id")
+    ]
+    line = Column(name="line", logical_type="integer", spark_type="bigint")
+    return Contract(
+        id=f"{contract.id}__broken_rows",
+        version=contract.version,
+        status=contract.status,
+        description=f"Rows of {contract.id}'s source that could not be read; raw is empty where it may tell of people.",
+        columns=(texts[0], line, *texts[1:]),
         write_mode="append",
         event_time=None,
     )
@@ -86,31 +141,40 @@ def publish_staged(
         committed: Run id → version of the table that the rows were kept out of.
         transaction: The table's transaction number.
     """
+    for kind, promised, mark in ((_QUARANTINE, quarantine_contract, "q"), (_BROKEN, broken_rows_contract, "b")):
+        for folder in _staged(spark, f"{location}/{kind}"):
+            number, _, name = str(folder.getName()).partition("-")
+            run_id = unquote(name)
+            told = {"owner": owner, "inputs": {contract.id: committed.get(run_id)}, "run_id": f"{run_id}{mark}"}
+            if run_id in committed:
+                _publish_folder(spark, mesh, promised(contract), folder, told, publish)
+            elif number.isdigit() and int(number) > transaction:
+                continue
+            folder.getFileSystem(spark._jsc.hadoopConfiguration()).delete(folder, True)
+
+
+def _publish_folder(
+    spark: SparkSession,
+    mesh: Mesh,
+    contract: Contract,
+    folder: Any,
+    told: Mapping[str, Any],
+    publish: Callable[..., Any],
+) -> None:
+    """Publish one staged folder, unless another publisher has done it meanwhile."""
     from pyspark.errors import PySparkException
 
-    for folder in _staged(spark, location):
-        number, _, name = str(folder.getName()).partition("-")
-        run_id = unquote(name)
-        filesystem = folder.getFileSystem(spark._jsc.hadoopConfiguration())
-        if run_id in committed:
-            inputs = {contract.id: committed[run_id]}
-            try:
-                rows = spark.read.parquet(str(folder))
-                named = quarantine_contract(contract)
-                publish(spark, mesh, named, rows, owner=owner, inputs=inputs, run_id=f"{run_id}q")
-            except (MeshError, PySparkException):
-                if filesystem.exists(folder):
-                    raise
-                continue  # another publisher has done it
-        elif number.isdigit() and int(number) > transaction:
-            continue
-        filesystem.delete(folder, True)
+    try:
+        publish(spark, mesh, contract, spark.read.parquet(str(folder)), **told)
+    except (MeshError, PySparkException):
+        if folder.getFileSystem(spark._jsc.hadoopConfiguration()).exists(folder):
+            raise
 
 
 def _staged(spark: SparkSession, location: str) -> list[Any]:
     """Hadoop paths of the staged runs, oldest first."""
     jvm: Any = spark._jvm
-    folder = jvm.org.apache.hadoop.fs.Path(f"{location}/_quarantine")
+    folder = jvm.org.apache.hadoop.fs.Path(location)
     filesystem = folder.getFileSystem(spark._jsc.hadoopConfiguration())
     if not filesystem.exists(folder):
         return []

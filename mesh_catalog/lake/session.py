@@ -51,6 +51,8 @@ _RUNTIME = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     # Spark 4.2.0 hangs where a Python UDF reads a Parquet or Delta table column-wise, its default.
     "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
+    # Files come in cp949, windows-1252 and others of Java's; without, Spark knows seven encodings.
+    "spark.sql.legacy.javaCharsets": "true",
     # VACUUM lists folders by Spark jobs; one job a folder takes ten times as long.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
 }

@@ -164,11 +164,25 @@ class _Run:
         if not reasons:
             self._end(ProductRun(product=name, state="fresh"))
             return
+        if product.contract.location is not None:
+            self._note(product)
+            return
         spark = self._session()
         del self._waiting[name]
         self._running[name] = self._thread(spark, product)
         self._tell(ProductRun(product=name, state="running", reason="; ".join(reasons) or None))
         self._running[name].start()
+
+    def _note(self, product: ProductSpec) -> None:
+        """Of a table that others write only the newest version is noted; no Spark is needed."""
+        from mesh_catalog.lake.publish import publish_adopted
+
+        try:
+            result = publish_adopted(self._mesh, product)
+        except MeshError as error:
+            self._end(ProductRun(product=product.name, state="stopped", error=error))
+            return
+        self._end(ProductRun(product=product.name, state=result.outcome, result=result))
 
     def _session(self) -> SparkSession:
         if self._spark is None:

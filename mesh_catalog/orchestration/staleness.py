@@ -57,6 +57,8 @@ def check_staleness(mesh: Mesh, product: ProductSpec, states: Mapping[str, Publi
         return Staleness(reasons=("never published", *ill))
     changes = tuple(_changed_definition(product, state))
     reasons = (*_newer_inputs(product, state, known), *_changed_files(mesh, product, state), *ill)
+    if product.contract.location is not None:
+        return Staleness(reasons=("others write it", *ill))
     if _keeps_rows(product):
         return Staleness(reasons=reasons, notes=changes)
     return Staleness(reasons=(*reasons, *changes))
@@ -106,7 +108,7 @@ def _changed_files(mesh: Mesh, product: ProductSpec, state: PublishState) -> Ite
         return
     arrived = _arrived(mesh, product)
     if arrived is None:
-        yield f"only Spark can list {product.source.path}"
+        yield f"only Spark can list {product.source.address}"
         return
     found = {file.identity for file in arrived}
     keeps = _reads_new_files(product)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from mesh_catalog.contracts.infer import Inference, InferredColumn
-from mesh_catalog.contracts.odcs import API_VERSION
+from mesh_catalog.contracts.odcs import API_VERSION, LAKE_SERVER
 from mesh_catalog.specs import split_name
 from mesh_catalog.workspace.scanning import Scan
 
@@ -42,9 +42,11 @@ def domain_text(domain: str, owner: str | None) -> str:
     return f"name: {domain}\nowner:{said}\n"
 
 
-def contract_text(product: str, inference: Inference) -> str:
+def contract_text(product: str, inference: Inference, *, location: str | None = None) -> str:
+    """The contract of an imported product, or of the table that lies at `location`."""
     domain, name = split_name(product)
-    custom = [{"property": "writeMode", "value": "append"}]
+    mode = "append" if location is None else "overwrite"  # others write it: every version is looked at as a whole
+    custom = [{"property": "writeMode", "value": mode}]
     if inference.event_time:
         custom.append({"property": "eventTime", "value": inference.event_time.name})
     return "\n".join(
@@ -55,6 +57,7 @@ def contract_text(product: str, inference: Inference) -> str:
             "version: 1.0.0",
             "status: active",
             f"team: {{name: {domain}}}",
+            *([] if location is None else ["servers:", f"  - {flow(_server(location))}"]),
             "schema:",
             f"  - name: {name}",
             "    physicalType: table",
@@ -66,6 +69,11 @@ def contract_text(product: str, inference: Inference) -> str:
             "",
         ]
     )
+
+
+def _server(location: str) -> dict[str, str]:
+    place = {"type": "custom", "location": location} if "://" in location else {"type": "local", "path": location}
+    return {"server": LAKE_SERVER, **place, "format": "delta"}
 
 
 def _property(column: InferredColumn) -> dict[str, Any]:

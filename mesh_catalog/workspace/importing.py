@@ -19,7 +19,7 @@ from mesh_catalog.workspace.import_texts import build_text, contract_text, domai
 from mesh_catalog.workspace.paths import require_inside
 from mesh_catalog.workspace.scanning import Scan, scan_file
 
-__all__ = ["ImportPlan", "plan_import", "write_import"]
+__all__ = ["ImportPlan", "owner_of", "plan_import", "product_names", "require_free", "write_import", "write_product"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,11 @@ class ImportPlan:
         """What a person should know of how the file was read."""
         trimmed = ("white space around values is cut off",) if self.scan.trimmed else ()
         finer = ("timestamps are kept to the microsecond, as Spark reads them",) if self.scan.nanoseconds else ()
-        return (*self.inference.notes, *trimmed, *finer)
+        encoding = self.scan.options.get("encoding")
+        guessed = (
+            (f"is not UTF-8, so it is read as {encoding}, a guess: see encoding in source.yaml",) if encoding else ()
+        )
+        return (*self.inference.notes, *trimmed, *finer, *guessed)
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -61,10 +65,10 @@ def plan_import(
         NotFoundError: There is no such file.
         InputError: A bad name, a product that exists, or a file that cannot be read.
     """
-    domain, name = _names(product)
-    _require_free(root, domain, name)
+    domain, name = product_names(product)
+    require_free(root, domain, name)
     domain_file = root / "domains" / domain / "domain.yaml"
-    owned = _owner_of(domain_file) if domain_file.exists() else owner
+    owned = owner_of(domain_file) if domain_file.exists() else owner
     scan = scan_file(path, progress=progress)
     inference = infer_columns(scan.columns, product=name)
     landing = f"landing/{domain}/{name}/{_landing_name(path, scan)}"
@@ -84,7 +88,12 @@ def plan_import(
     )
 
 
-def _names(product: str) -> tuple[str, str]:
+def product_names(product: str) -> tuple[str, str]:
+    """Domain and name of a product that is to be made.
+
+    Raises:
+        InputError: It is no product's name.
+    """
     try:
         domain, name = split_name(product)
     except ValueError as error:
@@ -94,7 +103,12 @@ def _names(product: str) -> tuple[str, str]:
     return domain, name
 
 
-def _require_free(root: Path, domain: str, name: str) -> None:
+def require_free(root: Path, domain: str, name: str) -> None:
+    """Refuse a product that is there already.
+
+    Raises:
+        InputError: Its folder exists.
+    """
     folder = root / "domains" / domain / name
     require_inside(folder, root)
     if folder.exists():
@@ -104,7 +118,8 @@ def _require_free(root: Path, domain: str, name: str) -> None:
         )
 
 
-def _owner_of(path: Path) -> str | None:
+def owner_of(path: Path) -> str | None:
+    """Who answers for a domain, by its domain.yaml."""
     owner = read_document(path).data.get("owner")
     return str(owner) if owner else None
 
@@ -134,14 +149,38 @@ def write_import(root: Path, plan: ImportPlan) -> None:
     Raises:
         InputError: The product was made by somebody else meanwhile, or the disk does not take it.
     """
-    domain, name = split_name(plan.product)
+    write_product(
+        root, plan.product, plan.texts, domain_text=plan.domain_text, then=lambda made: _land(root, plan, made)
+    )
+
+
+def write_product(
+    root: Path,
+    product: str,
+    texts: Mapping[str, str],
+    *,
+    domain_text: str | None,
+    then: Callable[[list[Path]], None] = lambda _made: None,
+) -> None:
+    """Write a product's folder, whole or not at all.
+
+    Args:
+        texts: Text of each file, by its name.
+        domain_text: Text of domain.yaml; None where the domain has one.
+        then: What else belongs to it; adds what it makes to the list, so that it can be removed.
+
+    Raises:
+        InputError: The product was made by somebody else meanwhile, or the disk does not take it.
+    """
+    domain, name = split_name(product)
     home = root / "domains" / domain
     made: list[Path] = []
     try:
-        _stage(root, plan, made)
-        _require_free(root, domain, name)
+        _stage(root, name, texts, domain_text, made)
+        then(made)
+        require_free(root, domain, name)
         if home.exists():
-            if plan.domain_text is not None:
+            if domain_text is not None:
                 made[0].joinpath("domain.yaml").rename(home / "domain.yaml")
                 made.append(home / "domain.yaml")
             made[0].joinpath(name).rename(home / name)
@@ -151,25 +190,23 @@ def write_import(root: Path, plan: ImportPlan) -> None:
         for path in reversed(made):
             _remove(path)
         if isinstance(error, OSError) and not isinstance(error, InputError):
-            raise InputError(f"{plan.product}: cannot be written: {error.strerror}. Nothing was imported.") from error
+            raise InputError(f"{product}: cannot be written: {error.strerror}. Nothing was imported.") from error
         raise
     _remove(made[0])
 
 
-def _stage(root: Path, plan: ImportPlan, made: list[Path]) -> None:
-    """The whole domain folder under a hidden name, and the file in landing/."""
-    _, name = split_name(plan.product)
+def _stage(root: Path, name: str, texts: Mapping[str, str], domain_text: str | None, made: list[Path]) -> None:
+    """The whole domain folder under a hidden name."""
     staging = Path(tempfile.mkdtemp(dir=root / "domains", prefix=".import-"))
     made.append(staging)
     staging.chmod(0o755)
     folder = staging / name
     folder.mkdir()
-    if plan.domain_text is not None:
-        (staging / "domain.yaml").write_text(plan.domain_text, encoding="utf-8")
-    for file, text in plan.texts.items():
+    if domain_text is not None:
+        (staging / "domain.yaml").write_text(domain_text, encoding="utf-8")
+    for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
     read_contract(read_document(folder / "contract.yaml"))
-    _land(root, plan, made)
 
 
 def _land(root: Path, plan: ImportPlan, made: list[Path]) -> None:

@@ -22,7 +22,7 @@ from mesh_catalog.errors import InputError, NotFoundError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CsvLayout", "LandingFile", "NotUtf8Error", "open_landing_file", "read_batches"]
+__all__ = ["CsvLayout", "Encoding", "LandingFile", "NotUtf8Error", "open_landing_file", "read_batches"]
 
 _SAMPLE_BYTES: Final = 256 * 1024
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
@@ -45,11 +45,15 @@ _MAGIC: Final[Mapping[bytes, str]] = {
 }
 
 
+Encoding = Literal["UTF-8", "ISO-8859-1", "windows-1252", "cp949"]
+"""Names that Python and Java both know."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CsvLayout:
     delimiter: str
     header: bool
-    encoding: Literal["UTF-8", "ISO-8859-1"] = "UTF-8"
+    encoding: Encoding = "UTF-8"
     quoted: bool = True
     """False where quotes are characters like any other."""
 
@@ -139,13 +143,30 @@ def _csv(path: Path, head: bytes, *, gzipped: bool) -> LandingFile:
     return LandingFile(path=path, format="csv", gzipped=gzipped, columns=names, layout=layout)
 
 
-def _decoded(head: bytes) -> tuple[str, Literal["UTF-8", "ISO-8859-1"]]:
+def _decoded(head: bytes) -> tuple[str, Encoding]:
     for cut in range(4):  # the sample may end inside a character
         try:
             return head[: len(head) - cut].decode("utf-8-sig"), "UTF-8"
         except UnicodeDecodeError:
             continue
-    return head.decode("iso-8859-1"), "ISO-8859-1"
+    found = guess_encoding(head)
+    return head.decode(found, errors="replace"), found
+
+
+def guess_encoding(head: bytes) -> Encoding:
+    """The likeliest encoding of bytes that are not UTF-8: Korean where they make its syllables, else Western European.
+
+    A guess: whoever imports is told of it.
+    """
+    for cut in range(2):
+        try:
+            text = head[: len(head) - cut].decode("cp949")
+        except UnicodeDecodeError:
+            continue
+        foreign = [char for char in text if ord(char) > 127]
+        if sum("가" <= char <= "힣" for char in foreign) > len(foreign) / 2:
+            return "cp949"
+    return "windows-1252" if re.search(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f]", head) else "ISO-8859-1"
 
 
 def _delimiter(text: str) -> tuple[str, list[list[str]]]:
@@ -216,7 +237,7 @@ def _csv_batches(file: LandingFile, layout: CsvLayout) -> Iterator[pa.RecordBatc
                     block_size=_BLOCK_BYTES,
                     column_names=names,
                     skip_rows_after_names=1 if layout.header else 0,
-                    encoding="utf8" if layout.encoding == "UTF-8" else "iso-8859-1",
+                    encoding="utf8" if layout.encoding == "UTF-8" else layout.encoding.lower(),
                 ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=layout.delimiter,
@@ -227,7 +248,7 @@ def _csv_batches(file: LandingFile, layout: CsvLayout) -> Iterator[pa.RecordBatc
                 convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             )
             yield from reader
-        except (pa.ArrowInvalid, OSError, EOFError) as error:
+        except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError) as error:
             raise _csv_error(file, broken, error) from error
 
 
@@ -241,6 +262,10 @@ def _csv_error(file: LandingFile, broken: Sequence[Any], error: Exception) -> In
             " Correct the row; nothing was imported."
         )
     text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return InputError(
+            f"{file.path}: is neither UTF-8 nor {file.layout.encoding if file.layout else 'text'} all through."
+        )
     if "UTF8" in text or "utf-8" in text.lower():
         return NotUtf8Error(f"{file.path}: is not UTF-8 text all through. Save it as UTF-8.")
     if "straddling" in text:

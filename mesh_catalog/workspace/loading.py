@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document, read_document
 from mesh_catalog.errors import DocumentError, NotFoundError, listed, nearest
-from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec, is_name
+from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec, SourceSpec, is_name
 from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboards_file
 from mesh_catalog.workspace.model_file import read_model_file
 from mesh_catalog.workspace.order import check_reads, publish_order
@@ -113,6 +114,7 @@ class _Loader:
         workspace = Workspace(root=self.root, domains={}, products={}, models={})
         for folder in self._folders(self.root / "domains"):
             self._load_domain(folder, workspace)
+        self._check_locations(workspace)
         for model in workspace.models.values():
             with self.kept():
                 check_model(model, workspace.products, self.broken)
@@ -125,6 +127,15 @@ class _Loader:
             with self.kept():
                 check_rules(product, workspace.products, unread)
         return workspace
+
+    def _check_locations(self, workspace: Workspace) -> None:
+        """Two products over one table would let the laxer contract answer for the stricter one's columns."""
+        seen: dict[str, str] = {}
+        for name, product in workspace.products.items():
+            location = product.contract.location
+            if location is not None and (other := seen.setdefault(location, name)) != name:
+                path = product.folder / "contract.yaml"
+                self.errors.append(DocumentError(f"its table is adopted as {other} already. Keep one.", path=path))
 
     def _folders(self, parent: Path) -> list[Path]:
         """Folders by name; hidden ones and Python's caches are no domains."""
@@ -208,12 +219,39 @@ class _Loader:
         _check_contract_name(document, f"{domain.name}.{folder.name}")
         build = next((folder / name for name in ("build.sql", "build.py") if name in there), None)
         source = read_source_file(folder / "source.yaml", self.root) if "source.yaml" in there else None
-        if build is None and source is None:
+        if source is not None:
+            _check_source(source, contract, folder / "source.yaml")
+        _check_location(contract, path, build or (folder / "source.yaml" if source else None))
+        if build is None and source is None and contract.location is None:
             raise DocumentError(
                 "has no build.sql, build.py or source.yaml beside it: nothing can be published. Add one.", path=path
             )
         return ProductSpec(
             name=contract.id, domain=domain, folder=folder, contract=contract, build=build, source=source
+        )
+
+
+def _check_source(source: SourceSpec, contract: Contract, path: Path) -> None:
+    if source.whole and contract.write_mode == "append":
+        more = "" if source.format == "delta" else ", or name a growing column: incremental"
+        raise DocumentError(
+            f"every publish reads all rows of it, and the contract appends them: they would come twice. Write"
+            f" writeMode overwrite in contract.yaml{more}.",
+            path=path,
+        )
+    growing = source.database.incremental if source.database else None
+    if growing in contract.personal_columns:
+        raise DocumentError(
+            f"incremental: '{growing}' is personal, and its newest value would be kept in the catalog. Name another.",
+            path=path,
+        )
+
+
+def _check_location(contract: Contract, path: Path, other: Path | None) -> None:
+    if contract.location is not None and other is not None:
+        raise DocumentError(
+            f"the server 'lake' says that others write this table, but {other.name} says that we do. Keep one.",
+            path=path,
         )
 
 

@@ -1,24 +1,37 @@
-"""source.yaml: which files from outside a product is built from, and how they are read."""
+"""source.yaml: what from outside a product is built from (files, a Delta table, a database), and how it is read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from mesh_catalog.contracts.types import spark_type
 from mesh_catalog.documents import read_document
-from mesh_catalog.specs import SourceSpec
+from mesh_catalog.errors import listed
+from mesh_catalog.specs import SourceFormat, SourceSpec
+from mesh_catalog.workspace.database_section import DATABASE_KEYS, read_database
 from mesh_catalog.workspace.paths import is_inside
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["SOURCE_OPTIONS", "read_source_file"]
 
-_Format = Literal["csv", "json", "parquet"]
 _URI: Final = re.compile(r"(s3a|abfss|gs|hdfs)://[^\s/]+/\S*")
 _FORBIDDEN: Final = re.compile(r"[`\x00-\x1f]")
 _OPTION_LIMIT: Final = 200
+_FILE_LIMIT_MIB: Final = 1024
+_FILE_KEYS: Final = ("path", "settled")
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "csv": (*_FILE_KEYS, "options", "columns", "broken_rows"),
+    "json": (*_FILE_KEYS, "options", "columns", "broken_rows", "rotating"),
+    "parquet": _FILE_KEYS,
+    "binary": (*_FILE_KEYS, "file_limit_mib"),
+    "delta": ("path", "version"),
+    "jdbc": DATABASE_KEYS,
+}
+"""What may stand in source.yaml beside `format`, by format."""
 SOURCE_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (
         "header",
@@ -36,7 +49,6 @@ SOURCE_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "ignoreTrailingWhiteSpace",
     ),
     "json": ("multiLine", "encoding", "dateFormat", "timestampFormat"),
-    "parquet": (),
 }
 """Options of Spark's reader that a source may set, by format: none that reads other files or runs code."""
 
@@ -45,16 +57,57 @@ def read_source_file(path: Path, root: Path) -> SourceSpec:
     """Read a source.yaml.
 
     Raises:
-        DocumentError: An unknown key, format, option or type, or a path that leaves the workspace.
+        DocumentError: An unknown key, format, option or type, a path that leaves the workspace, or a password.
     """
-    section = Section(read_document(path), ("path", "format", "options", "columns"))
-    kind = section.choice("format", get_args(_Format))
+    document = read_document(path)
+    every = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
+    section = Section(document, ("format", *every))
+    kind: SourceFormat = section.choice("format", get_args(SourceFormat))  # type: ignore[assignment]
+    for key in section.data:
+        if key not in ("format", *_KEYS[kind]):
+            fit = [name for name, keys in _KEYS.items() if key in keys]
+            raise section.error(f"'{key}' belongs to format {listed(fit)}, not to {kind}. Remove it.", key)
+    if kind == "jdbc":
+        return SourceSpec(format=kind, database=read_database(section))
     return SourceSpec(
+        format=kind,
         path=_path(section, root),
-        format=kind,  # type: ignore[arg-type]
-        options=_options(section, kind),
-        columns=_columns(section, kind),
+        options=_options(section, kind) if kind in SOURCE_OPTIONS else {},
+        columns=_columns(section, kind) if kind in SOURCE_OPTIONS else {},
+        broken_rows=section.choice("broken_rows", ("refuse", "quarantine"), default="refuse"),  # type: ignore[arg-type]
+        settled=section.duration("settled") or timedelta(minutes=1 if _flag(section, "rotating") else 0),
+        rotating=_rotating(section),
+        file_limit_bytes=int(
+            section.number("file_limit_mib", least=0.001, most=_FILE_LIMIT_MIB, default=64) * 1024 * 1024
+        ),
+        version=_version(section),
     )
+
+
+def _flag(section: Section, key: str) -> bool:
+    value: Any = section.data.get(key, False)
+    if not isinstance(value, bool):
+        raise section.error(f"'{key}' must be true or false.", key)
+    return value
+
+
+def _rotating(section: Section) -> bool:
+    if not _flag(section, "rotating"):
+        return False
+    if "://" in section.text("path"):
+        raise section.error(
+            "files of an object store are not renamed by a log rotation. Remove 'rotating'.", "rotating"
+        )
+    return True
+
+
+def _version(section: Section) -> int | None:
+    if "version" not in section:
+        return None
+    number = section.number("version", least=0, most=2**53, default=0)
+    if number != int(number):
+        raise section.error("'version' must be a whole number.", "version")
+    return int(number)
 
 
 def _path(section: Section, root: Path) -> str:
@@ -99,7 +152,7 @@ def _columns(section: Section, kind: str) -> dict[str, str]:
     columns = section.data.get("columns") or {}
     if not isinstance(columns, dict):
         raise section.error("columns must be a mapping of name: type, in the order of the file.", "columns")
-    if not columns and kind != "parquet":
+    if not columns:
         raise section.error(f"'columns' is missing. A {kind} file does not know its types: add name: type lines.")
     found: dict[str, str] = {}
     for name, kind_text in columns.items():

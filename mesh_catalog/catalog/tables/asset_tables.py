@@ -37,7 +37,9 @@ class _Products(TypedColumns):
     write_mode: Named[str]
     event_time: Named[str | None]
     source: Named[str | None]
-    """Glob of the files that it is built from, as source.yaml says."""
+    """The files, the table or the database that it is built from, as source.yaml says."""
+    location: Named[str | None]
+    """Where an adopted table lies; null for those in the lake."""
     contract_version: Named[str]
     contract_digest: Named[str]
     fingerprint: Named[str]

@@ -8,12 +8,20 @@ import pytest
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.workspace import Workspace, load_workspace
+from tests.postgres import PostgresServer
 from tests.unit.catalog.samples import write_workspace
+
+ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+"""Run a module's tests on both databases."""
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'catalog.db'}"
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: SQLite, or PostgreSQL for modules marked ON_BOTH."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.catalog_url(server.new_database())
 
 
 @pytest.fixture

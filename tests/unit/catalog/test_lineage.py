@@ -7,7 +7,10 @@ from mesh_catalog.catalog.lineage import LineageGraph, lineage
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.workspace import Workspace, load_workspace
+from tests.unit.catalog.conftest import ON_BOTH
 from tests.unit.catalog.samples import amount_edge, dataset_contract, publish, train
+
+pytestmark = ON_BOTH
 
 TRANSACTIONS, DAILY, MODEL = "payments.transactions", "payments.daily", "payments.fraud"
 

@@ -15,7 +15,10 @@ from mesh_catalog.catalog.runs import (
 )
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.errors import ConflictError, NotFoundError, StorageError
+from tests.unit.catalog.conftest import ON_BOTH
 from tests.unit.catalog.samples import NOON, failed_check, publish, version_of
+
+pytestmark = ON_BOTH
 
 NAME = "payments.transactions"
 

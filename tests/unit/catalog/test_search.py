@@ -10,6 +10,7 @@ from mesh_catalog.catalog.assets import register_product
 from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.words import nearness, shortened, words
+from tests.unit.catalog.conftest import ON_BOTH
 from tests.unit.catalog.samples import dataset_contract
 
 NAME = "payments.transactions"
@@ -19,6 +20,7 @@ def names(catalog: Catalog, text: str) -> list[str]:
     return [hit.name for hit in search(catalog, text)]
 
 
+@ON_BOTH
 def test_a_name_goes_before_a_column_and_a_column_before_a_description(catalog: Catalog) -> None:
     assert names(catalog, "transactions")[0] == NAME
     assert names(catalog, "daily") == ["payments.daily"]
@@ -26,6 +28,7 @@ def test_a_name_goes_before_a_column_and_a_column_before_a_description(catalog: 
     assert (hit.name, hit.kind, hit.owner, hit.matched) == (NAME, "product", "payments-team", ("column tx_amount",))
 
 
+@ON_BOTH
 @pytest.mark.parametrize("text", ["terminal", "euro", "cards", "payments-team", "PAYMENTS", "amount customer", "devic"])
 def test_descriptions_tags_owners_domains_and_columns_are_found(catalog: Catalog, text: str) -> None:
     assert NAME in names(catalog, text)
@@ -37,6 +40,7 @@ def test_models_are_found_by_goal_and_target(catalog: Catalog) -> None:
     assert search(catalog, "fraud")[0].kind == "model"
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     "typed", ["transctions", "trasnactions", "transakcions", "tranzactions", "transactionss", "transaction"]
 )

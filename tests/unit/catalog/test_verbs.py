@@ -190,3 +190,18 @@ def test_checks_are_counted_by_verdict_and_one_that_was_not_run_never_as_passed(
     assert "engine soda" in text and "against x.y v3" in text and "3 rows break it" in text
     assert document(capsys, "show", TRANSACTIONS, "--checks")["counts"] == {"not_run": 1, "pass": 1, "warn": 1}
     assert "1 of 3 checks passed, 1 warned, 1 not run" in told(capsys, "show", TRANSACTIONS)
+
+
+def test_show_tells_what_each_version_was_made_of(mesh: Mesh, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["show", TRANSACTIONS, "--origins"]) == 0
+    assert "has no version yet" in capsys.readouterr().err
+    files = ["landing/a b.csv 1204 1795272519618000000", "s3a://b/c.csv 7 1795272519618", "delta stock v3"]
+    publish(mesh.catalog, TRANSACTIONS, 0, source_files=[*files, *(f"landing/z{n}.csv 1 1" for n in range(30))])
+    publish(mesh.catalog, DAILY, 0, inputs={TRANSACTIONS: 0})
+    text = told(capsys, "show", TRANSACTIONS, "--origins")
+    assert "landing/a b.csv   1,204 bytes, of 2026-11-21 14:48:39" in text
+    assert "and 13 more: --json" in text
+    (version,) = document(capsys, "show", TRANSACTIONS, "--origins")["versions"]
+    assert len(version["sources"]) == 33 and set(files) <= set(version["sources"])
+    (daily,) = document(capsys, "show", DAILY, "--origins")["versions"]
+    assert (daily["products"], daily["sources"]) == ({TRANSACTIONS: 0}, [])

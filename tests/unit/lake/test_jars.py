@@ -14,6 +14,7 @@ from mesh_catalog.lake.jars import cache_folder, fetch_jars, jars_are_linked, li
 
 DELTA = "io.delta_delta-spark_4.2_2.13-4.4.0.jar"
 LINEAGE = "io.openlineage_openlineage-spark_2.13-1.53.0.jar"
+DRIVER = "org.postgresql_postgresql-42.7.14.jar"
 STORAGE = "io.delta_delta-storage-4.4.0.jar"
 
 
@@ -25,7 +26,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "jars").mkdir()
     monkeypatch.setenv("SPARK_HOME", str(home))
     monkeypatch.setenv("MESH_CACHE", str(tmp_path / "cache"))
-    resolver(home, *(f'mkdir -p "$ivy/jars"; echo {name} > "$ivy/jars/{name}"' for name in (DELTA, LINEAGE, STORAGE)))
+    resolver(
+        home, *(f'mkdir -p "$ivy/jars"; echo {name} > "$ivy/jars/{name}"' for name in (DELTA, LINEAGE, DRIVER, STORAGE))
+    )
     return home
 
 
@@ -42,7 +45,7 @@ def runs(home: Path) -> int:
 
 
 def test_jars_are_fetched_once_and_the_main_ones_come_last(home: Path) -> None:
-    assert [jar.name for jar in fetch_jars()] == [STORAGE, DELTA, LINEAGE]
+    assert [jar.name for jar in fetch_jars()] == [STORAGE, DELTA, LINEAGE, DRIVER]
     assert fetch_jars() == fetch_jars()
     assert runs(home) == 1
 
@@ -52,10 +55,10 @@ def test_a_jar_that_spark_has_itself_is_not_kept(home: Path) -> None:
         home,
         *(
             f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{name}"'
-            for name in (DELTA, LINEAGE, "org.slf4j_slf4j-api-2.0.13.jar")
+            for name in (DELTA, LINEAGE, DRIVER, "org.slf4j_slf4j-api-2.0.13.jar")
         ),
     )
-    assert [jar.name for jar in fetch_jars()] == [DELTA, LINEAGE]
+    assert [jar.name for jar in fetch_jars()] == [DELTA, LINEAGE, DRIVER]
 
 
 def test_a_failed_download_is_one_sentence_and_leaves_nothing(home: Path) -> None:
@@ -71,8 +74,8 @@ def test_a_half_fetched_cache_is_fetched_anew(home: Path) -> None:
     resolver(home, f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{DELTA}"')
     with pytest.raises(StorageError, match=r"openlineage-spark_2\.13:1\.53\.0: was not found"):
         fetch_jars()
-    resolver(home, *(f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{name}"' for name in (DELTA, LINEAGE)))
-    assert [jar.name for jar in fetch_jars()] == [DELTA, LINEAGE]
+    resolver(home, *(f'mkdir -p "$ivy/jars"; echo x > "$ivy/jars/{name}"' for name in (DELTA, LINEAGE, DRIVER)))
+    assert [jar.name for jar in fetch_jars()] == [DELTA, LINEAGE, DRIVER]
 
 
 def test_linking_puts_them_into_spark_and_takes_old_versions_out(home: Path) -> None:
@@ -81,7 +84,7 @@ def test_linking_puts_them_into_spark_and_takes_old_versions_out(home: Path) -> 
     assert not jars_are_linked(home)
     link_jars(home)
     assert jars_are_linked(home)
-    assert {jar.name for jar in (home / "jars").iterdir()} == {DELTA, LINEAGE, STORAGE, "jts-core-1.20.0.jar"}
+    assert {jar.name for jar in (home / "jars").iterdir()} == {DELTA, LINEAGE, DRIVER, STORAGE, "jts-core-1.20.0.jar"}
 
 
 def test_linking_again_changes_nothing_and_outlives_the_cache(home: Path) -> None:

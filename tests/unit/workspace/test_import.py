@@ -173,6 +173,15 @@ def test_latin_text_and_a_byte_order_mark_are_read(workspace_dir: Path, tmp_path
     late = tmp_path / "late.csv"
     late.write_bytes(b"stadt,n\n" + b"Bremen,2\n" * 60_000 + "Köln,1\n".encode("latin-1"))
     assert _import(workspace_dir, late, "a.late").scan.options["encoding"] == "ISO-8859-1"
+    windows = write(tmp_path, "windows.csv", "")
+    windows.write_bytes("stadt,n\nKöln – Süd,1\n".encode("cp1252"))
+    assert _import(workspace_dir, windows, "a.windows").scan.options["encoding"] == "windows-1252"
+    korean = write(tmp_path, "korean.csv", "")
+    korean.write_bytes("번호,이름\n1,김철수\n2,이영희\n".encode("cp949"))
+    plan = _import(workspace_dir, korean, "a.korean")
+    assert list(_columns(plan)) == ["beonho", "ireum"]
+    assert plan.scan.options["encoding"] == "cp949"
+    assert any("read as cp949, a guess" in note for note in plan.notes)
     marked = tmp_path / "marked.csv"
     marked.write_bytes("\ufeffid,n\n1,2\n".encode())
     assert list(_columns(_import(workspace_dir, marked, "a.marked"))) == ["id", "n"]

@@ -1,0 +1,104 @@
+"""Versions of adopted tables: others write them; here the newest is looked at and made known to readers.
+
+Readers see the newest version that was noted, so a table that loses a promised column stays where it was for them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.runs import VersionRecord, finish_run, latest_version, start_run
+from mesh_catalog.errors import MeshError, RefusedError, StorageError, listed
+from mesh_catalog.lake.foreign import count_rows, open_foreign, table_columns
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.contracts.contract import Contract
+
+__all__ = ["note_newest_version"]
+
+
+def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
+    """Make an adopted table's newest version known; None where it is known already.
+
+    Versions between the last one noted and the newest are passed over. Rules are not checked: the rows are in already.
+
+    Raises:
+        RefusedError: It lacks a column that the contract promises, or has it with another type. Readers stay.
+        StorageError: The table cannot be read, or was replaced by another with a shorter history.
+    """
+    product = contract.id
+    location = table_location(mesh.settings, product)
+    table = open_foreign(product, location)
+    latest = latest_version(mesh.catalog, product)
+    version = table.version()
+    if latest is not None and latest.version == version:
+        return None
+    if latest is not None and latest.version > version:
+        raise StorageError(
+            f"{product}: the table at {location} is at v{version}, but v{latest.version} was noted before: it was"
+            " replaced. Remove the product's folder and adopt the new table under another name."
+        )
+    run = start_run(
+        mesh.catalog,
+        product=product,
+        kind="adopt",
+        principal=mesh.principal,
+        contract_version=contract.version,
+    )
+    try:
+        _require_promised(contract, table, latest)
+        rows = count_rows(product, table)
+    except MeshError as error:
+        outcome = "refused" if isinstance(error, RefusedError) else "failed"
+        finish_run(mesh.catalog, run, outcome=outcome, message=str(error))  # type: ignore[arg-type]
+        raise
+    record = VersionRecord(
+        product=product,
+        version=version,
+        run_id=run,
+        contract_version=contract.version,
+        mode="overwrite",
+        rows=rows,
+        total_rows=rows,
+        quarantined_count=0,
+        event_from=None,
+        event_to=None,
+        profile_digest=None,
+        profile_path=None,
+        committed_at=_committed_at(table),
+        kept_from=version,
+    )
+    origin = f"delta {location} v{version}"
+    finish_run(mesh.catalog, run, outcome="published", version=record, source_files=[origin])
+    return record
+
+
+def _require_promised(contract: Contract, table: DeltaTable, latest: VersionRecord | None) -> None:
+    found = table_columns(contract.id, table)
+    lacking = [column.name for column in contract.columns if column.name not in found]
+    changed = [
+        f"{c.name} ({found[c.name]}, not {c.spark_type})"
+        for c in contract.columns
+        if c.name in found and found[c.name] != c.spark_type
+    ]
+    if not lacking and not changed:
+        return
+    told = [
+        f"lacks the column {listed(lacking)}" if lacking else "",
+        f"has another type in {listed(changed)}" if changed else "",
+    ]
+    readers = f"Readers stay on v{latest.version}" if latest else "Nobody reads it yet"
+    raise RefusedError(
+        f"{contract.id}: v{table.version()}, written by somebody else, {' and '.join(filter(None, told))}. {readers};"
+        " correct the table or contract.yaml, then publish again."
+    )
+
+
+def _committed_at(table: DeltaTable) -> datetime:
+    entries = table.history(1)
+    return datetime.fromtimestamp(int(entries[0]["timestamp"]) / 1000, UTC) if entries else datetime.now(UTC)
