@@ -7,6 +7,7 @@ a refused one emits COMPLETE too. Events name tables by location; here they beco
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["EventMark", "column_edges", "mark_events"]
+
+_log = logging.getLogger(__name__)
+_WAIT_SECONDS = 60
 
 
 class EventMark:
@@ -42,8 +46,13 @@ def column_edges(
         outputs: The folders that its rows were written to, or into a folder of: its table, and where they were staged.
         inputs: Location → product, for every input that was read.
     """
+    from py4j.protocol import Py4JJavaError
+
     jvm_context: Any = spark._jsc.sc()
-    jvm_context.listenerBus().waitUntilEmpty()
+    try:
+        jvm_context.listenerBus().waitUntilEmpty(_WAIT_SECONDS * 1000)
+    except Py4JJavaError:  # it throws where other publishers of this session keep the listener busy
+        _log.warning("%s: Spark's listeners are still busy; columns may be missing in the lineage of this run", product)
     folders = {_path(folder) for folder in outputs}
     names = {_path(place): name for place, name in inputs.items()}
     found: dict[tuple[str, str, str], ColumnEdge] = {}

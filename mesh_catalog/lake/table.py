@@ -61,6 +61,11 @@ class TableState:
     commits: tuple[Commit, ...] = ()
     """Newest first, as far back as was asked for."""
 
+    @property
+    def data_columns(self) -> tuple[str, ...]:
+        """Those that stand in the files; Delta refuses to be told of statistics of the others."""
+        return tuple(name for name in self.columns if name not in self.partition_columns)
+
     def commit_of(self, run_id: str) -> Commit | None:
         return next((commit for commit in self.commits if commit.run_id == run_id), None)
 
@@ -167,7 +172,7 @@ def reconcile_properties(spark: SparkSession, location: str, state: TableState, 
             spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
             changed = True
     defaults = {_CHANGE_DATA_FEED: "false"}
-    for key, text in (_statistics_property(contract, state.columns) | _change_data_property(contract)).items():
+    for key, text in (_statistics_property(contract, state.data_columns) | _change_data_property(contract)).items():
         if state.configuration.get(key, defaults.get(key)) != text:
             _set_property(spark, location, key, text)
             changed = True
@@ -186,7 +191,7 @@ def complete_properties(
         A warning for each constraint that cannot be set.
     """
     for key, text in _statistics_property(contract).items():
-        if _statistics_property(contract, state.columns).get(key) != text:
+        if _statistics_property(contract, state.data_columns).get(key) != text:
             _set_property(spark, location, key, text)
     return add_constraints(spark, location, state.configuration, contract)
 

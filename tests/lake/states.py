@@ -65,9 +65,10 @@ class States:
     def rows(self, contract: Contract, columns: str = "k, v") -> list[tuple[Any, ...]]:
         """The table's rows in order; read by Spark and by delta-rs, which must agree."""
         names = columns.split(", ")
+        quoted = ", ".join(f'"{name}"' for name in names)
         location = str(self.location(contract))
         found = [tuple(row) for row in self.spark.read.format("delta").load(location).select(*names).collect()]
-        batch = QueryBuilder().register("t", DeltaTable(location)).execute(f"select {columns} from t").read_all()
+        batch = QueryBuilder().register("t", DeltaTable(location)).execute(f"select {quoted} from t").read_all()
         other = zip(*([_plain(v) for v in batch.column(n).to_pylist()] for n in range(len(names))), strict=True)
         assert sorted(map(str, found)) == sorted(map(str, other))
         return sorted(found, key=lambda row: tuple((value is not None, value) for value in row))

@@ -118,8 +118,7 @@ def machine(spark: SparkSession) -> type[RuleBasedStateMachine]:
             if taken:
                 result = self.states.publish(contract(mode), rows, run_id=run_id, interval=interval)
                 assert (result.outcome, result.rows) == ("published", len(batch))
-                if mode != "history":
-                    self.runs.append(run_id)
+                self.runs.append(run_id)
             else:
                 with pytest.raises(BatchRefusedError):
                     self.states.publish(contract(mode), rows, interval=interval)
