@@ -21,7 +21,7 @@ STEPS = {
     "files are written": (audit, "judge_counts"),
     "rows are staged for quarantine": (audit, "store_profile"),
     "the profile is stored": (audit, "store_manifest"),
-    "Delta has committed": (batch, "record_commit"),
+    "Delta has committed": (publish, "record_commits"),
     "the catalog knows": (publish, "_publish_quarantine"),
 }
 """Step → the function that would come next: the process dies when it is called."""

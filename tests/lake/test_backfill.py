@@ -44,6 +44,9 @@ def contract(name: str = "daily", **properties: Any) -> dict[str, Any]:
 def daily(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """shop.orders has rows of four days; shop.daily adds them up by day."""
     monkeypatch.setenv("MESH_WORKSPACE", str(shop.root))
+    orders: dict[str, Any] = copy.deepcopy(ORDERS)
+    orders["customProperties"][1]["value"] = "upsert"
+    shop.write("domains/shop/orders/contract.yaml", orders)
     shop.write("domains/shop/daily/contract.yaml", contract())
     shop.write("domains/shop/daily/build.sql", SQL)
     shop.reload()
@@ -66,7 +69,7 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
 ) -> None:
     daily.land("b", [order(5, day=3, amount=5000)])
     daily.publish()
-    daily.write("domains/shop/recent/contract.yaml", json.dumps(contract("recent")).replace("1000", "10000"))
+    daily.write("domains/shop/recent/contract.yaml", contract("recent"))
     daily.write("domains/shop/recent/build.sql", "select * from shop.daily")
     capsys.readouterr()
     assert run_command(["publish", "shop.recent", "shop.daily", *PERIOD]) == 3
@@ -90,12 +93,14 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
     assert [step["outcome"] for step in again] == ["to do"] * 4  # another transform makes other rows
     daily.write("domains/shop/daily/build.sql", SQL)
 
-    daily.write("domains/shop/daily/contract.yaml", json.dumps(contract()).replace("1000", "10000"))
+    daily.land("c", [order(5, day=3, amount=50)])
+    daily.publish()
+    capsys.readouterr()
     assert run_command(["publish", "shop.recent", "shop.daily", *PERIOD, "--json"]) == 0
     resumed = json.loads(capsys.readouterr().out)
     assert [step["product"] for step in resumed] == ["shop.daily"] * 4 + ["shop.recent"] * 4
     assert [step["outcome"] for step in resumed] == ["done"] * 2 + ["published"] * 6
-    assert rows(daily)[date(2026, 1, 3)] == (5010.5, 10.5)
+    assert rows(daily)[date(2026, 1, 3)] == (60.5, 10.5)
     assert versions(daily) == 4
 
 
