@@ -100,6 +100,7 @@ def main() -> int:
         for _ in range(options.runs):
             for kind, (program, home) in kinds.items():
                 runs[kind].append(round(seconds(program, folder, ivy, home), 2))
+                print(f"{kind} {runs[kind][-1]} s", file=sys.stderr, flush=True)
     medians = {kind: statistics.median(values) for kind, values in runs.items()}
     ratio = round(medians["ours"] / medians["plain"], 3)
     figures = {"runs": runs, "medians": medians, "ratio": ratio, "archive": bool(archive_options())}

@@ -83,11 +83,7 @@ def open_delta(location: str, *, version: int | None = None) -> DeltaTable:
 
 def storage_conf(storage: StorageSettings) -> dict[str, str]:
     """Spark's configuration of the same; Spark hands credentials of the environment to its executors itself."""
-    values = {
-        "path.style.access": str(storage.by_path).lower(),
-        # A file is created by a conditional request: of two drivers that commit the same version one fails.
-        "performance.flags": "create",
-    }
+    values = {"path.style.access": str(storage.by_path).lower()}
     if storage.endpoint:
         values["endpoint"] = storage.endpoint
     if storage.region:

@@ -28,27 +28,6 @@ pytestmark = pytest.mark.slow
 MOTO = ("moto[server]==5.2.5",)
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-only"}  # pragma: allowlist secret
 HEADER = "order_id,ordered_at,state,amount\n"
-TWO_DRIVERS = """
-from mesh_catalog.access.mesh import open_mesh
-from mesh_catalog.lake.session import close_session, open_session
-
-with open_mesh() as mesh:
-    spark = open_session(mesh.settings, app_name="two drivers")
-path = spark._jvm.org.apache.hadoop.fs.Path("s3a://bucket/log/00000000000000000000.json")
-files = path.getFileSystem(spark._jsc.hadoopConfiguration())
-first, second = files.create(path, False), files.create(path, False)  # neither sees the other yet
-first.write(b"first")
-first.close()
-second.write(b"second")
-try:
-    second.close()
-    print("BOTH")
-except Exception as error:
-    print("REFUSED", error.java_exception.getClass().getName())
-stream = files.open(path)
-print("KEPT", bytes(stream.readAllBytes()))
-close_session()
-"""
 
 
 @pytest.fixture(scope="session")
@@ -96,11 +75,8 @@ class Shop:
         self.environment = environment
 
     def mesh(self, *arguments: str, code: int = 0) -> str:
-        return self.python("from mesh_catalog.cli.main import main; main()", *arguments, code=code)
-
-    def python(self, program: str, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
+            [sys.executable, "-c", "from mesh_catalog.cli.main import main; main()", *arguments],
             cwd=self.root,
             env={**os.environ, **self.environment, "PYTHONPATH": str(REPOSITORY), "MESH_QUIET": "1"},
             capture_output=True,
@@ -160,9 +136,3 @@ def test_a_lake_in_a_bucket_is_published_refused_previewed_and_compared(shop: Sh
     told = json.loads(shop.mesh("drift", "shop.orders@0", "shop.orders@1..1", "--json"))
     assert {column["column"]: column["drifted"] for column in told["columns"]}["amount"] is True
     assert shop.versions() == [(0, 40), (1, 20)]
-
-
-def test_of_two_drivers_that_commit_the_same_version_one_is_refused(shop: Shop) -> None:
-    said = shop.python(TWO_DRIVERS)
-    assert "REFUSED" in said
-    assert "KEPT b'first'" in said
