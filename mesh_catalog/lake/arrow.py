@@ -148,6 +148,8 @@ def _query_errors() -> Iterator[None]:
     try:
         yield
     except (DeltaError, pa.ArrowException, OSError) as error:
+        if isinstance(error, StorageError):
+            raise
         text = str(error)
         if planned := re.search(
             r"Error during planning: ([^\n]{1,160})|This feature is not implemented: ([^\n]{1,160})", text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesh_catalog.errors import listed
 from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ def describe_missing(ticket: Ticket) -> str | None:
     gone = _gone(files)
     if not gone:
         return None
-    told = f"{ticket.product} v{ticket.version}: {len(gone)} of its {len(files)} data files are gone"
+    named = listed([path.rpartition("/")[2] for path in gone], limit=3)
+    told = f"{ticket.product} v{ticket.version}: {len(gone)} of its {len(files)} data files are missing: {named}"
     whole = _whole_versions(ticket)
     if not whole:
-        return f"{told}, and no newer version is whole. Restore the table's folder, or publish the product anew."
+        return f"{told}. Restore the table's folder from a backup; no newer version is whole."
     oldest = f" is whole again from v{whole[-1]} on" if len(whole) > 1 else f" is whole at v{whole[0]}"
-    return f"{told}, as after a VACUUM. The table{oldest}: read v{whole[0]}, or leave the version out for the newest."
+    return f"{told}; so it is after a VACUUM. The table{oldest}: read v{whole[0]}, or leave the version out for the newest."
 
 
 def _whole_versions(ticket: Ticket) -> list[int]:

@@ -121,7 +121,7 @@ def test_a_version_whose_files_are_gone_says_what_can_be_read_instead(here: Shop
     location = request_read(here.mesh, "shop.kinds", purpose="analysis").location
     DeltaTable(location).vacuum(0, dry_run=False, enforce_retention_duration=False)
     for read in (mesh_catalog.read, mesh_catalog.read_arrow, mesh_catalog.read_pandas, mesh_catalog.read_polars):
-        with pytest.raises(StorageError, match=r"shop\.kinds v0: \d+ of its \d+ data files are gone.* read v1"):
+        with pytest.raises(StorageError, match=r"shop\.kinds v0: \d+ of its \d+ data files are missing.* read v1"):
             read("shop.kinds", version=0)
     assert mesh_catalog.read_arrow("shop.kinds").num_rows == 5
 
@@ -131,9 +131,9 @@ def test_deleted_data_files_and_a_broken_log_are_named(here: Shop) -> None:
     here.publish()
     for path in here.location.glob("*.parquet"):
         path.unlink()
-    with pytest.raises(StorageError, match=r"shop\.orders v0: 1 of its 1 data files are gone.*Restore"):
+    with pytest.raises(StorageError, match=r"shop\.orders v0: 1 of its 1 data files are missing.*Restore"):
         mesh_catalog.read_arrow("shop.orders")
-    with pytest.raises(StorageError, match="data files are gone"):
+    with pytest.raises(StorageError, match="data files are missing"):
         preview_rows(request_read(here.mesh, "shop.orders", purpose="preview"), 5)
     (here.location / "_delta_log" / f"{0:020}.json").write_text("{nonsense")
     with pytest.raises(StorageError, match=r"shop\.orders v0: its table cannot be read"):

@@ -135,7 +135,7 @@ def test_mistakes_in_a_query_are_sentences_and_unknown_products_leave_an_event(h
     assert "open" not in str(failure.value)
     for path in here.location.glob("*.parquet"):
         path.unlink()
-    with pytest.raises(StorageError, match=r"shop\.orders v0: 1 of its 1 data files are gone"):
+    with pytest.raises(StorageError, match=r"shop\.orders v0: 1 of its 1 data files are missing"):
         mesh_catalog.sql("select sum(amount) from shop.orders")
 
 

@@ -154,7 +154,7 @@ def test_old_files_go_but_not_those_of_a_pinned_version_or_within_the_retention(
     result = keep_up(shop)
     assert (result.removed_files, result.removed_bytes) == (replaced, plan.unreferenced_bytes)
     assert [keys(shop, version) for version in (0, 2, 3)] == [[1], [1, 2, 3], [1, 2, 3, 4]]
-    with pytest.raises(StorageError, match=r"v1: \d of its \d data files are gone.*whole again from v2 on"):
+    with pytest.raises(StorageError, match=r"v1: \d of its \d data files are missing.*whole again from v2 on"):
         keys(shop, 1)
     assert DeltaTable(str(shop.location)).metadata().configuration["delta.logRetentionDuration"] == "interval 136 days"
     left = plan_upkeep(shop.mesh, NAME)
