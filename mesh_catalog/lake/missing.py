@@ -53,7 +53,7 @@ def describe_missing(ticket: Ticket) -> str | None:
     if not whole:
         return f"{told}. Restore the table's folder from a backup; no newer version is whole."
     oldest = f" is whole again from v{whole[-1]} on" if len(whole) > 1 else f" is whole at v{whole[0]}"
-    return f"{told}; so it is after a VACUUM. The table{oldest}: read v{whole[0]}, or leave the version out for the newest."
+    return f"{told}, as after a VACUUM. The table{oldest}: read v{whole[0]}, or leave out the version."
 
 
 def _whole_versions(ticket: Ticket) -> list[int]:
