@@ -6,6 +6,7 @@ versions break one, it cannot be set, and the table remembers so, so that it is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     from mesh_catalog.contracts.contract import Contract, Rule
 
-__all__ = ["add_constraints"]
+__all__ = ["add_constraints", "same_condition"]
 
 _CONSTRAINT = "delta.constraints."
 _UNMET = "mesh.unmetConstraints."
+_WORDS = re.compile(r"'(?:[^'\\]|\\.)*'|`[^`]*`|\S")
 _BROKEN = "rows of earlier versions break it"
 
 
@@ -36,11 +38,16 @@ def add_constraints(
     return tuple(_add(spark, f"delta.{quoted(location)}", configuration, contract))
 
 
+def same_condition(left: str | None, right: str | None) -> bool:
+    """Whether two constraints are the same text but for spaces: Delta puts some between words when it adds one."""
+    return left is not None and right is not None and _WORDS.findall(left) == _WORDS.findall(right)
+
+
 def _add(
     spark: SparkSession, table: str, configuration: Mapping[str, str], contract: Contract
 ) -> Iterator[CheckRecord]:
     for name, (rule, text) in constraint_rules(contract).items():
-        if configuration.get(_CONSTRAINT + name) == text:
+        if same_condition(configuration.get(_CONSTRAINT + name), text):
             continue
         if contract.write_mode != "overwrite" and configuration.get(_UNMET + name) == text:
             yield _warning(rule, _BROKEN)
