@@ -21,7 +21,7 @@ MODEL = "payments.fraud"
 DAYS = 28
 
 
-@pytest.fixture(params=["local", "cluster"])
+@pytest.fixture(params=[pytest.param("local", marks=pytest.mark.slow), "cluster"])
 def master(request: pytest.FixtureRequest) -> str:
     return "local[*]" if request.param == "local" else str(request.getfixturevalue("cluster").url)
 
