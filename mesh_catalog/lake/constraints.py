@@ -6,6 +6,7 @@ versions break one, it cannot be set, and the table remembers so, so that it is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     from mesh_catalog.contracts.contract import Contract, Rule
 
-__all__ = ["add_constraints"]
+__all__ = ["add_constraints", "is_same_condition"]
 
 _CONSTRAINT = "delta.constraints."
 _UNMET = "mesh.unmetConstraints."
+_QUOTED_OR_SPACE = re.compile(r"('(?:\\.|[^'\\])*'|`[^`]*`)|\s+")
 _BROKEN = "rows of earlier versions break it"
 
 
@@ -36,11 +38,21 @@ def add_constraints(
     return tuple(_add(spark, f"delta.{quoted(location)}", configuration, contract))
 
 
+def is_same_condition(kept: str | None, wanted: str | None) -> bool:
+    """Whether two conditions differ in spaces only: Delta keeps one that was added as its tokens, spaces between."""
+    return kept is not None and wanted is not None and _unspaced(kept) == _unspaced(wanted)
+
+
+def _unspaced(text: str) -> str:
+    """Without the spaces outside of quotes."""
+    return _QUOTED_OR_SPACE.sub(lambda match: match[1] or "", text)
+
+
 def _add(
     spark: SparkSession, table: str, configuration: Mapping[str, str], contract: Contract
 ) -> Iterator[CheckRecord]:
     for name, (rule, text) in constraint_rules(contract).items():
-        if configuration.get(_CONSTRAINT + name) == text:
+        if is_same_condition(configuration.get(_CONSTRAINT + name), text):
             continue
         if contract.write_mode != "overwrite" and configuration.get(_UNMET + name) == text:
             yield _warning(rule, _BROKEN)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.lake.checks import constraints, quoted
 from mesh_catalog.lake.collect import column_kind
-from mesh_catalog.lake.constraints import add_constraints
+from mesh_catalog.lake.constraints import add_constraints, is_same_condition
 from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.storage import open_delta, storage_options
 
@@ -168,7 +168,7 @@ def reconcile_properties(spark: SparkSession, location: str, state: TableState, 
     wanted = constraints(contract)
     for key, text in state.configuration.items():
         name = key.removeprefix(_CONSTRAINT)
-        if key.startswith(_CONSTRAINT + "mesh_") and wanted.get(name) != text:
+        if key.startswith(_CONSTRAINT + "mesh_") and not is_same_condition(text, wanted.get(name)):
             spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
             changed = True
     defaults = {_CHANGE_DATA_FEED: "false"}
