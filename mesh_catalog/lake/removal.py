@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mesh_catalog.errors import ConflictError, StorageError
-from mesh_catalog.lake.storage import open_delta
+from mesh_catalog.lake.storage import filesystem_of, open_delta
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -74,7 +74,15 @@ def find_unreferenced(product: str, location: str, *, hours: int, kept: Collecti
     Raises:
         StorageError: The log or the folder cannot be read.
     """
-    return _vacuum(product, location, hours=hours, kept=kept, dry_run=True)
+    found = _vacuum(product, location, hours=hours, kept=kept, dry_run=True)
+    return tuple(name for name in found if _is_there(location, name))  # also those that an earlier run removed
+
+
+def _is_there(location: str, name: str) -> bool:
+    from pyarrow import fs
+
+    filesystem, root = filesystem_of(location)
+    return bool(filesystem.get_file_info(f"{root}/{name}").type == fs.FileType.File)
 
 
 def remove_files(product: str, location: str, *, hours: int, kept: Collection[int]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from mesh_catalog.contracts.contract import SET_RULES, Distribution, Reference
 from mesh_catalog.errors import MeshError
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, Finding, quoted
 from mesh_catalog.lake.distribution import column_distance
-from mesh_catalog.lake.messages import describe_error
+from mesh_catalog.lake.messages import describe_error, spark_condition
 from mesh_catalog.lake.others import Others
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.sql_checks import run_queries
@@ -210,4 +210,6 @@ def _kept(rule: Rule, found: dict[str, Finding]) -> Iterator[None]:
     except MeshError as error:
         found[rule.id] = Finding(not_run=str(error), failed=True)
     except (PySparkException, Py4JJavaError) as error:
+        if (spark_condition(error) or "").startswith("FAILED_READ_FILE"):  # the storage's fault, and no rule's
+            raise
         found[rule.id] = Finding(not_run=describe_error(error), failed=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SourceFile", "is_remote", "listed_files", "new_files", "read_head", "require_unchanged", "spark_paths"]
 
 _FINGERPRINT_BYTES = 64 * 1024
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +104,20 @@ def _note_log(known: dict[str, int], fingerprint: str) -> None:
 
 
 def _plain_length(file: SourceFile) -> int:
-    """Bytes of a log before compression; 0 where the format does not say."""
+    """Bytes of a log before compression; where its format does not say, they are counted."""
     if file.path.endswith(".gz"):
         with Path(file.path).open("rb") as opened:
             opened.seek(-min(4, file.size), os.SEEK_END)
             return int.from_bytes(opened.read(4), "little")
-    return 0 if file.path.endswith((".zst", ".bz2")) else file.size
+    if not file.path.endswith((".zst", ".bz2")):
+        return file.size
+    import pyarrow as pa
+
+    try:
+        with pa.input_stream(file.path, compression="detect") as stream:
+            return sum(len(block) for block in iter(lambda: stream.read(_BLOCK_BYTES), b""))
+    except OSError as error:
+        raise _damaged(file) from error
 
 
 def _local_files(workspace: Path, pattern: str) -> Iterator[SourceFile]:
@@ -193,9 +202,13 @@ def read_head(spark: SparkSession | None, file: SourceFile, size: int) -> bytes:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise ConflictError(f"{file.name}: went away while it was read. Publish again.") from error
-        raise InputError(
-            f"{file.name}: cannot be read; it is damaged or not compressed as its ending says. Send it again."
-        ) from error
+        raise _damaged(file) from error
+
+
+def _damaged(file: SourceFile) -> InputError:
+    return InputError(
+        f"{file.name}: cannot be read; it is damaged or not compressed as its ending says. Send it again."
+    )
 
 
 def _remote_head(spark: SparkSession, file: SourceFile, size: int) -> bytes:
