@@ -261,7 +261,7 @@ def test_a_corrupt_log_is_a_sentence_and_nothing_is_lost(shop: Shop) -> None:
     whole = log.read_text()
     log.write_text("{broken")
     shop.land("b", [order(2)])
-    with pytest.raises(StorageError, match="Delta log cannot be read"):
+    with pytest.raises(StorageError, match=r"_delta_log/0+\.json is empty or cut off"):
         shop.publish()
     log.write_text(whole)
     assert shop.publish().total_rows == 2
