@@ -15,8 +15,15 @@ from tests.e2e.cluster import Cluster, spark_submit
 from tests.e2e.gate_driver import ANSWERS, PERSONAL
 from tests.lake.gate_contract import MODES, SCENARIOS
 
-ALL = [f"{case}:{mode}" for case in (*SCENARIOS, "refused", "lost") for mode in MODES]
+ALL = [f"{case}:{mode}" for case in ("refused", "lost", *SCENARIOS) for mode in MODES]
 SLOW = [f"lost:{mode}" for mode in MODES if mode not in ("append", "upsert")]
+SMALL = {
+    "spark.executor.memory": "1g",
+    "spark.driver.memory": "1g",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+"""For tables of a few rows."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def done(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: py
         str(root / "tables"),
         *(word for word in ALL if word not in SLOW or word in asked),
         master=cluster.url,
-        conf={"spark.executor.memory": "1g", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "2"},
+        conf=SMALL,
         environment={"MESH_WORKSPACE": str(root)},
         seconds=900,
     )
