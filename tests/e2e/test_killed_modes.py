@@ -105,7 +105,7 @@ def test_a_killed_write_is_all_there_or_not_at_all_and_is_made_once(states: Stat
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         start_new_session=True,
     )

@@ -46,7 +46,7 @@ def test_both_are_new_or_neither_and_the_next_publish_has_each_order_once(pair: 
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         start_new_session=True,
     )
