@@ -52,7 +52,6 @@ def delete_left_behind(spark: SparkSession, location: str, *, transaction: int) 
 
 
 def _delete(spark: SparkSession, folder: str) -> None:
-    """Delete a folder, and the root where it was the last one in it."""
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(folder)
     filesystem = path.getFileSystem(spark._jsc.hadoopConfiguration())

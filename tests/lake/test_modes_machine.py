@@ -94,9 +94,9 @@ def _time(hours: int | None) -> datetime | None:
     return None if hours is None else (START + timedelta(hours=hours)).replace(tzinfo=None)
 
 
-def contract(mode: str) -> Contract:
+def contract(mode: str, *, severity: str = "error") -> Contract:
     name = "shop.history" if mode == "history" else "shop.states"
-    return states_contract(mode, interval="1h", values=["a", "b", "c"], name=name)
+    return states_contract(mode, interval="1h", values=["a", "b", "c"], severity=severity, name=name)
 
 
 def machine(spark: SparkSession) -> type[RuleBasedStateMachine]:
