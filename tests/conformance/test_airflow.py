@@ -47,7 +47,10 @@ def expected(dags: list[Dag]) -> dict[str, Any]:
     return {dag.id: {task.id: (list(task.after), sorted(task.makes)) for task in dag.tasks} for dag in dags}
 
 
-@pytest.mark.parametrize("options", [AirflowOptions(), AirflowOptions(schedule="0 6 * * *", spark_submit=True)])
+SUBMITTED = AirflowOptions(schedule="0 6 * * *", spark_submit=True)
+
+
+@pytest.mark.parametrize("options", [AirflowOptions(), pytest.param(SUBMITTED, marks=pytest.mark.slow)])
 def test_airflow_reads_the_file_as_it_was_planned(options: AirflowOptions, workspace_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "mesh.py"
     program = "spark-submit jobs/publish.py" if options.spark_submit else "mesh publish"
