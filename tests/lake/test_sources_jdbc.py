@@ -34,7 +34,7 @@ class Store:
 
     def use(self, columns: dict[str, str] | None = None, *, mode: str = "overwrite", **changes: Any) -> None:
         source = {"format": "jdbc", "host": "127.0.0.1", "port": self.server.port, "database": self.name, "user": USER}
-        source |= {"password_env": "TEST_DB_PASSWORD", **changes}
+        source |= {"password_env": "TEST_DB_PASSWORD", **changes}  # pragma: allowlist secret
         if "url" in changes:
             source = {key: value for key, value in source.items() if key not in ("host", "port", "database")}
         use_columns(self.shop, columns or COLUMNS, mode=mode, **source)

@@ -67,7 +67,7 @@ def test_amazons_own_store_is_asked_by_host_name_and_another_by_path(workspace_d
         ("storage: here\n", "storage must be a mapping"),
         ("storage: {bucket: b}\n", "'bucket' is not a setting"),
         ("storage: {path_style: perhaps}\n", "path_style must be true or false"),
-        ("storage: {endpoint: 'https://me:secret@store'}\n", "endpoint must be http"),
+        ("storage: {endpoint: 'https://me:secret@store'}\n", "endpoint must be http"),  # pragma: allowlist secret
         ("storage: {access_key: AKIA}\n", "'access_key' is not a setting"),
     ],
 )
