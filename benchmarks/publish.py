@@ -238,14 +238,14 @@ def _steps() -> Iterator[dict[str, float]]:
 
     places = [
         (publish, "_known_state", "state of the table and the catalog"),
-        (publish, "_read_inputs", "inputs and transform"),
+        (publish, "_batch", "inputs and transform"),
         (batch, "_conform", "cast to the contract"),
         (batch, "reconcile_properties", "properties of the table"),
         (batch, "_commit", "Spark writes and commits"),
         (audit, "profile_files", "profile"),
         (audit.Audit, "__call__", "checks, profile and manifest stored"),
         (batch, "column_edges", "lineage events"),
-        (batch, "record_commit", "catalog"),
+        (publish, "record_commits", "catalog"),
     ]
     patches = [patch.object(owner, name, watched(told, getattr(owner, name))) for owner, name, told in places]
     for one in patches:
@@ -286,11 +286,10 @@ def main() -> None:
         with open_mesh(settings) as mesh:
             sync_workspace(mesh.catalog, mesh.workspace)
             bench = Bench(open_session(settings, app_name="benchmarks.publish"), mesh, root)
-            sizes = [compare(bench, rows, options.rounds) for rows in options.rows]
             found = {
-                "sizes": sizes,
-                "rows doubled": doubled(bench, max(options.rows), min(options.rounds, 3)),
                 "small batch": small_batch(bench, options.rounds),
+                "sizes": [compare(bench, rows, options.rounds) for rows in options.rows],
+                "rows doubled": doubled(bench, max(options.rows), min(options.rounds, 3)),
             }
     if options.as_json:
         json.dump(found, sys.stdout, indent=2)
