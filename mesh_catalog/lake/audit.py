@@ -178,7 +178,9 @@ class Audit:
 
     @property
     def _unreadable_rows(self) -> int:
-        return 0 if self.source is None else int(self.source.observation.get[BROKEN_METRIC])
+        if self.source is None or self.source.observation is None:
+            return 0
+        return int(self.source.observation.get[BROKEN_METRIC])
 
     def _source_check(self, read: int) -> tuple[CheckRecord, ...]:
         if self.source is None:

@@ -27,8 +27,8 @@ class SourceBatch:
     origins: tuple[str, ...]
     """Where they came from, one text each: a file with size and time of change, a version of a table, a query. The
     catalog keeps them with the version, and a batch of later days leaves out what is among them."""
-    observation: Observation
-    """How many rows could not be read: metric BROKEN_METRIC."""
+    observation: Observation | None = None
+    """How many rows could not be read: metric BROKEN_METRIC. None where every row can."""
     broken_rows: Literal["refuse", "quarantine"] = "refuse"
     broken: DataFrame | None = None
     """Those rows: file, line (from 1; null where it is not known), reason, raw text. None where there can be none."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import InputError, SettingsError, StorageError
 from mesh_catalog.lake.sources.batch import SourceBatch
-from mesh_catalog.lake.sources.files import without_broken_rows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,8 +61,7 @@ def read_database(spark: SparkSession, source: SourceSpec, consumed: Collection[
             origin, frame = step
     except (Py4JJavaError, PySparkException) as error:
         raise _database_error(database, error) from None  # the cause's text may hold what must not be shown
-    rows, observation = without_broken_rows(frame)
-    return SourceBatch(frame=rows, origins=(origin,), observation=observation)
+    return SourceBatch(frame=frame, origins=(origin,))
 
 
 def _options(database: DatabaseSpec) -> dict[str, str]:

@@ -43,19 +43,17 @@ def read_files(spark: SparkSession, workspace: Path, source: SourceSpec, files: 
     if source.format in ("csv", "json"):
         return _text_batch(spark, workspace, source, files, origins=origins, require_unchanged=unchanged)
     frame = (_parquet if source.format == "parquet" else _binary)(spark, workspace, source, files)
-    frame, observation = without_broken_rows(frame)
-    return SourceBatch(frame=frame, origins=origins, observation=observation, require_unchanged=unchanged)
+    return SourceBatch(frame=frame, origins=origins, require_unchanged=unchanged)
 
 
-def without_broken_rows(frame: DataFrame, broken: Column | None = None) -> tuple[DataFrame, Observation]:
+def without_broken_rows(frame: DataFrame, broken: Column) -> tuple[DataFrame, Observation]:
     """The frame without its broken rows, and the observation that counts them."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     observation = Observation(f"mesh_{uuid4().hex}")
-    condition = F.lit(False) if broken is None else broken
-    observed = frame.observe(observation, F.count_if(condition).alias(BROKEN_METRIC))
-    return (observed if broken is None else observed.filter(~condition)), observation
+    observed = frame.observe(observation, F.count_if(broken).alias(BROKEN_METRIC))
+    return observed.filter(~broken), observation
 
 
 # CSV and JSON ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from mesh_catalog.errors import InputError, NotFoundError
 from mesh_catalog.lake.messages import spark_condition
 from mesh_catalog.lake.sources.arrivals import is_remote
 from mesh_catalog.lake.sources.batch import SourceBatch
-from mesh_catalog.lake.sources.files import without_broken_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,5 +43,4 @@ def read_delta(spark: SparkSession, workspace: Path, source: SourceSpec) -> Sour
         condition = spark_condition(error) or type(error).__name__
         told = f"version {source.version}: " if source.version is not None else ""
         raise InputError(f"{source.path}: {told}its Delta log cannot be read ({condition}). Is it vacuumed?") from error
-    rows, observation = without_broken_rows(frame)
-    return SourceBatch(frame=rows, origins=(f"delta {source.path} v{version}",), observation=observation)
+    return SourceBatch(frame=frame, origins=(f"delta {source.path} v{version}",))
