@@ -129,12 +129,7 @@ def read_product(catalog: Catalog, name: str) -> ProductRecord:
     Raises:
         NotFoundError: There is none of this name.
     """
-    query = select(products, domains.c.on_call).join(domains, domains.c.name == products.c.domain)
-    with catalog.read() as connection:
-        row = connection.execute(query.where(products.c.name == name)).mappings().one_or_none()
-        if row is None:
-            raise _unknown(name, "product", set(connection.execute(select(products.c.name)).scalars()))
-    return ProductRecord(**_kept(ProductRecord, row))
+    return ProductRecord(**_kept(ProductRecord, _owned_row(catalog, products, name, "product")))
 
 
 def list_products(catalog: Catalog) -> list[str]:
@@ -150,12 +145,7 @@ def read_model(catalog: Catalog, name: str) -> ModelRecord:
     Raises:
         NotFoundError: There is none of this name.
     """
-    query = select(models, domains.c.on_call).join(domains, domains.c.name == models.c.domain)
-    with catalog.read() as connection:
-        row = connection.execute(query.where(models.c.name == name)).mappings().one_or_none()
-        if row is None:
-            raise _unknown(name, "model", set(connection.execute(select(models.c.name)).scalars()))
-    return ModelRecord(**_kept(ModelRecord, row))
+    return ModelRecord(**_kept(ModelRecord, _owned_row(catalog, models, name, "model")))
 
 
 def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
@@ -164,12 +154,7 @@ def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
     Raises:
         NotFoundError: There is none of this name.
     """
-    query = select(dashboards, domains.c.on_call).join(domains, domains.c.name == dashboards.c.domain)
-    with catalog.read() as connection:
-        row = connection.execute(query.where(dashboards.c.name == name)).mappings().one_or_none()
-        if row is None:
-            raise _unknown(name, "dashboard", set(connection.execute(select(dashboards.c.name)).scalars()))
-    return DashboardRecord(**_kept(DashboardRecord, row))
+    return DashboardRecord(**_kept(DashboardRecord, _owned_row(catalog, dashboards, name, "dashboard")))
 
 
 def read_adopted(catalog: Catalog) -> dict[str, str]:
@@ -237,6 +222,16 @@ def _columns(connection: Connection, product: str, digest: str | None) -> tuple[
         )
         for row in connection.execute(query).mappings()
     )
+
+
+def _owned_row(catalog: Catalog, table: Any, name: str, what: str) -> RowMapping:
+    """The row of this name, with the on-call of its domain."""
+    query = select(table, domains.c.on_call).join(domains, domains.c.name == table.c.domain)
+    with catalog.read() as connection:
+        row = connection.execute(query.where(table.c.name == name)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(name, what, set(connection.execute(select(table.c.name)).scalars()))
+    return row
 
 
 def _kept(kind: type[Any], row: RowMapping) -> dict[str, Any]:

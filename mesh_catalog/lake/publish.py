@@ -1,12 +1,12 @@
 """Publishing: write the files, audit, commit, and tell the catalog. The one way rows get into the lake.
 
-    transform → cast to the contract → observe (rules) → keep → observe (profile) → Delta write, by the mode
-                                                                                       │ files are written
-                                              commit gate: audit, profile and manifest stored, or veto
-                                                                                       │ Delta commits
-                                              catalog: version, checks, lineage
+    transform → cast to the contract → observe (rules) → keep → Delta write, by the mode
+                                                                    │ files are written
+                      commit gate: files profiled, audit, profile and manifest stored, or veto
+                                                                    │ Delta commits
+                      catalog: version, checks, lineage
 
-One pass over the data. Nothing is visible before the audit passed; a refused batch leaves the table as it was. Killed
+Rows are computed once. Nothing is visible before the audit passed; a refused batch leaves the table as it was. Killed
 between commit and catalog, the next publish of the product repairs the catalog from the log.
 """
 

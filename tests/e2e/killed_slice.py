@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.lake import audit, publish
 from mesh_catalog.lake.changes import _Stream
+from tests.e2e.killed_publisher import die_after, die_on
 
 __all__ = ["STEPS"]
 
@@ -22,28 +20,6 @@ STEPS: dict[str, tuple[Any, str]] = {
 """Step → the function that would come next: the process dies there, in a backfill in its second interval."""
 AFTER: dict[str, tuple[Any, str]] = {"the catalog knows, the checkpoint does not": (_Stream, "publish_batch")}
 """Step → the function that has just returned."""
-
-
-def die(*_arguments: Any, **_options: Any) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_on(function: Callable[..., Any], call: int) -> Callable[..., Any]:
-    calls: list[int] = []
-
-    def called(*arguments: Any, **options: Any) -> Any:
-        calls.append(1)
-        return die() if len(calls) == call else function(*arguments, **options)
-
-    return called
-
-
-def die_after(function: Callable[..., Any]) -> Callable[..., Any]:
-    def called(*arguments: Any, **options: Any) -> None:
-        function(*arguments, **options)
-        die()
-
-    return called
 
 
 def main() -> None:
