@@ -17,14 +17,11 @@ The standard leaves some words free; here they are closed:
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mesh_catalog.contracts.clustering import read_clustering
 from mesh_catalog.contracts.contract import (
@@ -35,6 +32,7 @@ from mesh_catalog.contracts.contract import (
     Severity,
 )
 from mesh_catalog.contracts.modernise import modernised
+from mesh_catalog.contracts.odcs_document import API_VERSION, check_version, odcs_validator
 from mesh_catalog.contracts.relationships import relationship_rules
 from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
@@ -44,13 +42,8 @@ from mesh_catalog.contracts.writing import read_writing, writing_properties
 from mesh_catalog.documents import Document, Place, check_schema, read_document
 from mesh_catalog.errors import listed, nearest
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+__all__ = ["LAKE_SERVER", "contract_document", "load_contract", "read_contract"]
 
-__all__ = ["API_VERSION", "LAKE_SERVER", "contract_document", "load_contract", "odcs_validator", "read_contract"]
-
-API_VERSION: Final = "v3.1.0"
-"""What this project writes; it reads every 3.x that the schema knows."""
 LAKE_SERVER: Final = "lake"
 _LOCATION = re.compile(r"/[^\x00-\x1f`]+|(s3a|gs|hdfs)://[^\s/@?`]+/[^\s?`]+|abfss://[^\s/:?`]+/[^\s?`]+")
 _COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
@@ -63,15 +56,6 @@ _FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("pii", "personal data", "gdpr"), "personal"),
     **dict.fromkeys(("phi", "health", "special category"), "special"),
 }
-
-
-@cache
-def odcs_validator() -> Validator:
-    """The validator of the official JSON schema, as the package `open_data_contract_standard` ships it."""
-    from jsonschema import Draft201909Validator  # late: a tenth of a second that `mesh --help` need not spend
-
-    text = resources.files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
-    return Draft201909Validator(json.loads(text))
 
 
 def load_contract(path: Path) -> Contract:
@@ -89,7 +73,7 @@ def read_contract(document: Document) -> Contract:
     Raises:
         DocumentError: As `load_contract`.
     """
-    _check_version(document)
+    check_version(document)
     document = _with_logical_types(modernised(document))
     _check_metrics(document)
     check_schema(document, odcs_validator())
@@ -139,16 +123,6 @@ def read_contract(document: Document) -> Contract:
         document=document.data,
         path=document.path,
     )
-
-
-def _check_version(document: Document) -> None:
-    version = document.data.get("apiVersion")
-    if isinstance(version, str) and version.startswith(("v1.", "v2.", "1.", "2.")):
-        raise document.error(
-            f"apiVersion '{version[:20]}' is of an older standard. Write the contract by ODCS 3,"
-            f" for example apiVersion: {API_VERSION}.",
-            "apiVersion",
-        )
 
 
 def _with_logical_types(document: Document) -> Document:

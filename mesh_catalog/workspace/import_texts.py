@@ -8,7 +8,8 @@ from typing import Any, Final
 import yaml
 
 from mesh_catalog.contracts.infer import Inference, InferredColumn
-from mesh_catalog.contracts.odcs import API_VERSION, LAKE_SERVER
+from mesh_catalog.contracts.odcs import LAKE_SERVER
+from mesh_catalog.contracts.odcs_document import API_VERSION
 from mesh_catalog.specs import split_name
 from mesh_catalog.workspace.scanning import Scan
 
