@@ -32,7 +32,7 @@ from mesh_catalog.contracts.contract import (
     Severity,
 )
 from mesh_catalog.contracts.modernise import modernised
-from mesh_catalog.contracts.odcs_document import API_VERSION, check_version, odcs_validator
+from mesh_catalog.contracts.odcs_document import API_VERSION, LAKE_SERVER, check_version, odcs_validator
 from mesh_catalog.contracts.relationships import relationship_rules
 from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
@@ -42,9 +42,8 @@ from mesh_catalog.contracts.writing import read_writing, writing_properties
 from mesh_catalog.documents import Document, Place, check_schema, read_document
 from mesh_catalog.errors import listed, nearest
 
-__all__ = ["LAKE_SERVER", "contract_document", "load_contract", "read_contract"]
+__all__ = ["contract_document", "load_contract", "read_contract"]
 
-LAKE_SERVER: Final = "lake"
 _LOCATION = re.compile(r"/[^\x00-\x1f`]+|(s3a|gs|hdfs)://[^\s/@?`]+/[^\s?`]+|abfss://[^\s/:?`]+/[^\s?`]+")
 _COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
 _COLUMN_LIMIT: Final = 5_000

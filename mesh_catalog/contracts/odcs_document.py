@@ -20,10 +20,21 @@ from mesh_catalog.documents import Document, check_schema, read_document
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["API_VERSION", "as_current", "check_version", "odcs_validator", "read_odcs", "with_server"]
+__all__ = [
+    "API_VERSION",
+    "LAKE_SERVER",
+    "as_current",
+    "check_version",
+    "lake_server",
+    "odcs_validator",
+    "read_odcs",
+    "with_server",
+]
 
 API_VERSION: Final = "v3.2.0"
 """What this project writes; it reads every 3.x that the schema knows."""
+LAKE_SERVER: Final = "lake"
+"""The server that says where a product's table lies."""
 
 
 @cache
@@ -72,3 +83,9 @@ def with_server(data: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str,
     """The document with one server more, in the place of one of the same name."""
     others = [entry for entry in data.get("servers", []) if entry.get("server") != server["server"]]
     return {**data, "servers": [*others, dict(server)]}
+
+
+def lake_server(location: str) -> dict[str, Any]:
+    """The server of a Delta table at a path or a URI, in words that other tools read too."""
+    place = {"type": "custom", "location": location} if "://" in location else {"type": "local", "path": location}
+    return {"server": LAKE_SERVER, **place, "format": "delta"}
