@@ -83,7 +83,7 @@ def _resolve(
             table.set("db", None)
     for column in query.find_all(exp.Column):
         column.set("db", None)
-    schema = {views[name]: dict.fromkeys(columns, "string") for name, columns in inputs.items() if columns}
+    schema: dict[str, object] = {views[name]: dict.fromkeys(cols, "string") for name, cols in inputs.items() if cols}
     return qualify(query, schema=schema or None, dialect="spark", expand_stars=stars, validate_qualify_columns=False)
 
 
