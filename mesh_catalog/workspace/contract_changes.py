@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from mesh_catalog.contracts.compatibility import Difference, change_kind, compare_contracts
 from mesh_catalog.contracts.consumers import Consumer, Reader, readers_of_columns
@@ -14,6 +15,8 @@ from mesh_catalog.workspace.loading import Workspace
 from mesh_catalog.workspace.revision import Revision
 
 __all__ = ["ContractChange", "contract_changes"]
+
+_Consumers = Callable[[], Sequence[Consumer]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +52,14 @@ def contract_changes(
         others: Consumers that the workspace does not declare, for example from the catalog.
         agreed: Products whose readers agreed to a breaking change.
     """
-    here = workspace_consumers(workspace, revision.contracts)
-    declared = {(one.kind, one.name) for one in here}
-    consumers = [*here, *(one for one in others if (one.kind, one.name) not in declared)]
+
+    @cache
+    def consumers() -> tuple[Consumer, ...]:
+        """Found only where something breaks: every transform is looked into."""
+        here = workspace_consumers(workspace, revision.contracts)
+        declared = {(one.kind, one.name) for one in here}
+        return (*here, *(one for one in others if (one.kind, one.name) not in declared))
+
     found = []
     for name, old in sorted(revision.contracts.items()):
         product = workspace.products.get(name)
@@ -66,7 +74,7 @@ def contract_changes(
 
 
 def _changed(
-    old: Contract, new: Contract, owner: str | None, consumers: Sequence[Consumer], agreed: Collection[str]
+    old: Contract, new: Contract, owner: str | None, consumers: _Consumers, agreed: Collection[str]
 ) -> ContractChange | None:
     keeps_rows = new.write_mode != "overwrite"
     differences = compare_contracts(old, new)
@@ -76,7 +84,7 @@ def _changed(
     lost = [one for one in differences if one.kind == "breaking" and one.concerns == "readers"]
     columns = {one.column for one in lost if one.column is not None}
     whole = any(one.column is None for one in lost)
-    readers = readers_of_columns(consumers, new.id, columns, whole=whole) if lost else ()
+    readers = readers_of_columns(consumers(), new.id, columns, whole=whole) if lost else ()
     enough = is_enough(old.version, new.version, change)
     wanted = None if enough else next_version(old.version, change)
     stuck = [one.sentence for one in differences if one.needs_rewrite and keeps_rows]
@@ -111,8 +119,8 @@ def _reasons(
     return found
 
 
-def _removed(old: Contract, consumers: Sequence[Consumer], agreed: Collection[str]) -> ContractChange:
-    readers = readers_of_columns(consumers, old.id, [column.name for column in old.columns], whole=True)
+def _removed(old: Contract, consumers: _Consumers, agreed: Collection[str]) -> ContractChange:
+    readers = readers_of_columns(consumers(), old.id, [column.name for column in old.columns], whole=True)
     return ContractChange(
         product=old.id,
         owner=None,
