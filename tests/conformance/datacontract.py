@@ -18,7 +18,7 @@ _REQUIREMENTS: Final = (
     "duckdb-extensions==1.5.5",
     "duckdb-extension-delta==1.5.5",
 )
-_SECONDS: Final = 120
+_SECONDS: Final = 600
 _INSTALL_DELTA: Final = "from duckdb_extensions import import_extension; import_extension('delta')"
 _BREAKING: Final = """
 import json, sys
