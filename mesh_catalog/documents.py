@@ -20,7 +20,7 @@ from mesh_catalog.errors import DocumentError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["Document", "check_schema", "dump_yaml", "read_document", "write_whole"]
+__all__ = ["Document", "check_schema", "dump_yaml", "parse_document", "read_document", "write_whole"]
 
 _SIZE_LIMIT_BYTES = 4 * 1024 * 1024
 Place = tuple[str | int, ...]
@@ -59,6 +59,15 @@ def read_document(path: Path) -> Document:
         raise DocumentError("is not UTF-8 text. Save it as UTF-8.", path=path) from error
     except OSError as error:
         raise DocumentError(f"cannot be read: {error.strerror}.", path=path) from error
+    return parse_document(text, path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """The YAML mapping of a text that was read from `path`.
+
+    Raises:
+        DocumentError: It is not YAML, repeats a key, or is not a mapping.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
         lines: dict[Place, int] = {}

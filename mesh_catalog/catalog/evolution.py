@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from mesh_catalog.catalog.assets import contract_digest
 from mesh_catalog.catalog.published import published_contract
-from mesh_catalog.catalog.readers import Reader, readers_of
+from mesh_catalog.catalog.readers import consumers_of
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.contracts.compatibility import Difference, compare_contracts, raises_major
-from mesh_catalog.contracts.contract import Contract, Query, Reference
+from mesh_catalog.contracts.compatibility import Difference, compare_contracts
+from mesh_catalog.contracts.consumers import Reader, readers_of_columns
+from mesh_catalog.contracts.contract import Contract
+from mesh_catalog.contracts.semantic_version import raises_major
 from mesh_catalog.errors import BreakingChangeError
 from mesh_catalog.specs import ProductSpec
+from mesh_catalog.workspace.consumers import rule_readers
 
 __all__ = ["Evolution", "plan_evolution", "require_evolution"]
 
@@ -118,24 +121,6 @@ def _readers(
     catalog: Catalog, product: str, lost: list[Difference], products: Mapping[str, ProductSpec]
 ) -> tuple[Reader, ...]:
     """By lineage, and by the rules of other contracts; of any column where a difference is the table's."""
-    named = {one.column for one in lost if one.column is not None}
-    columns = None if any(one.column is None for one in lost) else named
-    found = {reader.name: reader for reader in readers_of(catalog, product, columns)}
-    for other in products.values():
-        if other.name in found or other.name == product:
-            continue
-        checked = _checked_columns(other.contract, product)
-        if checked is not None and (columns is None or not checked or columns & set(checked)):
-            found[other.name] = Reader(kind="check of", name=other.name, owner=other.owner, columns=checked)
-    return tuple(found.values())
-
-
-def _checked_columns(contract: Contract, product: str) -> tuple[str, ...] | None:
-    """Columns of a product that a contract's rules read; empty where it is not known which, None where none."""
-    keys: list[str] | None = None
-    for rule in contract.rules:
-        if isinstance(rule.argument, Query) and product in rule.argument.reads:
-            return ()
-        if isinstance(rule.argument, Reference) and rule.argument.product == product:
-            keys = [*(keys or []), *rule.argument.keys]
-    return None if keys is None else tuple(dict.fromkeys(keys))
+    consumers = [*consumers_of(catalog, product), *(one for other in products.values() for one in rule_readers(other))]
+    columns = {one.column for one in lost if one.column is not None}
+    return readers_of_columns(consumers, product, columns, whole=any(one.column is None for one in lost))

@@ -1,97 +1,113 @@
-"""Who reads a product, by lineage: whom a change of its contract concerns, and who answers for them."""
+"""Who reads a product, by lineage, and who reads what is made of it: whom a change of its contract concerns."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 
 from mesh_catalog.catalog.lineage import LineageGraph, Node, lineage
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import models
+from mesh_catalog.contracts.consumers import Consumer, Origin, Reader, readers_of_columns
 
-__all__ = ["Reader", "readers_of"]
+__all__ = ["consumers_of", "readers_of"]
 
-_TRAINING = "__training"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """A product, a model or a dashboard that reads another product directly."""
-
-    kind: str
-    """`product`, `model`, `dashboard`, or `check of` where a rule of that product's contract reads."""
-    name: str
-    owner: str | None
-    columns: tuple[str, ...]
-    """Columns that it is known to read; empty where that is not known: then it may read any."""
-
-    def __str__(self) -> str:
-        read = f" reads {', '.join(self.columns)}" if self.columns else ""
-        return f"{self.kind} {self.name}{read} (owner {self.owner or 'nobody'})"
+_TRAINING: Final = "__training"
+_PREDICTIONS: Final = "__predictions"
+_VALUES: Final = frozenset(("IDENTITY", "TRANSFORMATION", "AGGREGATION"))
+"""OpenLineage's kinds of column edges by which values go on; by the others rows are chosen, joined or grouped."""
 
 
 def readers_of(catalog: Catalog, product: str, columns: Collection[str] | None = None) -> tuple[Reader, ...]:
     """The products, models and dashboards that read a product, those of its own training frames seen through, by name.
 
     Args:
-        columns: Only readers of these, and those of which it is not known what they read; None: all readers.
+        columns: Only readers of these, those that read what is made of them, and those of which it is not known what
+            they read; None: all that read the product itself.
+
+    Raises:
+        NotFoundError: No such product.
+        StorageError: The lineage is incomplete.
+    """
+    found = readers_of_columns(consumers_of(catalog, product), product, columns or (), whole=columns is None)
+    return tuple(sorted(found, key=lambda reader: (len(reader.via), reader.name)))
+
+
+def consumers_of(catalog: Catalog, product: str) -> list[Consumer]:
+    """Everything downstream of a product that reads something.
 
     Raises:
         NotFoundError: No such product.
         StorageError: The lineage is incomplete.
     """
     graph = lineage(catalog, product, direction="downstream", columns=True)
-    found = {reader.name: reader for reader in _direct(catalog, graph, product)}
-    wanted = None if columns is None else set(columns)
-    return tuple(
-        reader
-        for _, reader in sorted(found.items())
-        if wanted is None or not reader.columns or wanted & set(reader.columns)
+    sources: dict[str, list[str]] = defaultdict(list)
+    nodes: dict[str, Node] = {}
+    for link in graph.links:
+        node = graph.node(link.target)
+        if link.source[0] == "product" and link.source != link.target and not node.retired:
+            nodes[node.name] = node
+            sources[node.name].append(link.source[1])
+    found: dict[str, Consumer] = {}
+    for name, node in nodes.items():
+        for consumer in _consumers(catalog, graph, node, sources[name]):
+            found[consumer.name] = consumer
+    return list(found.values())
+
+
+def _consumers(catalog: Catalog, graph: LineageGraph, node: Node, sources: list[str]) -> Iterator[Consumer]:
+    """A model stands for the frame it learns from and the predictions it makes."""
+    if node.name.endswith(("__quarantine", _PREDICTIONS)):
+        return
+    if node.kind == "product" and not node.name.endswith(_TRAINING):
+        yield _product(graph, node, sources)
+    elif node.kind in ("product", "model"):
+        yield from _model(catalog, node.name.removesuffix(_TRAINING), node.owner, sources)
+    elif node.kind == "dashboard":
+        yield Consumer(kind="dashboard", name=node.name, owner=node.owner, reads=dict.fromkeys(sources))
+
+
+def _product(graph: LineageGraph, node: Node, sources: list[str]) -> Consumer:
+    """What Spark's plan showed of its columns; where it showed none of an input, it may read any."""
+    links = [link for link in graph.columns if link.to_product == node.name]
+    reads: dict[str, frozenset[str] | None] = {}
+    for source in sources:
+        reads[source] = frozenset(link.from_column for link in links if link.from_product == source) or None
+    makes: dict[str, frozenset[Origin]] = defaultdict(frozenset)
+    for link in links:
+        if not _VALUES.isdisjoint(link.kinds):
+            makes[link.to_column] |= {(link.from_product, link.from_column)}
+    known = all(columns is not None for columns in reads.values())
+    return Consumer(
+        kind="product",
+        name=node.name,
+        owner=node.owner,
+        reads=reads,
+        dataset=node.name,
+        columns=frozenset(makes),
+        makes=dict(makes) if known else None,
     )
 
 
-def _direct(catalog: Catalog, graph: LineageGraph, product: str) -> Iterator[Reader]:
-    root = ("product", product)
-    for link in graph.links:
-        if link.source != root or link.target == root:
-            continue
-        node = graph.node(link.target)
-        if node.retired or node.name.endswith("__quarantine"):
-            continue
-        if node.kind == "product" and node.name.endswith(_TRAINING):
-            model = node.name.removesuffix(_TRAINING)
-            yield from _model(catalog, product, model, node.owner)
-        elif node.kind == "model":
-            yield from _model(catalog, product, node.name, node.owner)
-        elif node.kind == "dashboard":
-            yield Reader(kind="dashboard", name=node.name, owner=node.owner, columns=())
-        elif node.kind == "product":
-            yield Reader(kind="product", name=node.name, owner=node.owner, columns=_columns(graph, product, node))
-
-
-def _columns(graph: LineageGraph, product: str, reader: Node) -> tuple[str, ...]:
-    """What Spark's plan showed: columns that become others, and those that rows are filtered, joined or grouped by."""
-    links = [link for link in graph.columns if link.from_product == product and link.to_product == reader.name]
-    return tuple(dict.fromkeys(link.from_column for link in links))
-
-
-def _model(catalog: Catalog, product: str, name: str, owner: str | None) -> Iterator[Reader]:
+def _model(catalog: Catalog, name: str, owner: str | None, sources: list[str]) -> Iterator[Consumer]:
     """A model's features and target; a feature that is a whole product reads any column of it."""
     query = select(models.c.target, models.c.features, models.c.retired_at).where(models.c.name == name)
     with catalog.read() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:
-        yield Reader(kind="product", name=f"{name}{_TRAINING}", owner=owner, columns=())
+        dataset = f"{name}{_TRAINING}"
+        yield Consumer(kind="product", name=dataset, owner=owner, reads=dict.fromkeys(sources), dataset=dataset)
         return
     if row.retired_at is not None:
         return
-    named = [reference for reference in (row.target, *row.features) if reference.rpartition(".")[0] == product]
-    whole = product in row.features
-    yield Reader(
-        kind="model",
-        name=name,
-        owner=owner,
-        columns=() if whole else tuple(dict.fromkeys(reference.rpartition(".")[2] for reference in named)),
-    )
+    reads: dict[str, frozenset[str] | None] = {}
+    for reference in (row.target, *row.features):
+        product, _, column = reference.rpartition(".")
+        if "." not in product:
+            reads[reference] = None  # a feature that is a whole product
+        elif reads.get(product, frozenset()) is not None:
+            reads[product] = (reads.get(product) or frozenset()) | {column}
+    yield Consumer(kind="model", name=name, owner=owner, reads=reads, dataset=f"{name}{_PREDICTIONS}")

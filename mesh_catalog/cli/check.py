@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh_catalog.cli.against import Comparison, as_markdown, compare_workspace, print_comparison
+
 if TYPE_CHECKING:
     from mesh_catalog.errors import DocumentError
     from mesh_catalog.workspace import Workspace
@@ -15,35 +17,56 @@ __all__ = ["command"]
 
 
 @click.command("check")
+@click.option("--against", metavar="REF", help="Compare contracts with those at a commit that git knows: main, a tag.")
+@click.option(
+    "--allow-breaking",
+    "agreed",
+    multiple=True,
+    metavar="PRODUCT",
+    help="With --against: the readers of this product agreed. Repeatable.",
+)
+@click.option("--markdown", is_flag=True, help="With --against: print it for a pull request's comment.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(as_json: bool) -> None:
+def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     """Validate the workspace: contracts, transforms, sources, models, and what they say of each other.
 
-    A contract is also compared with the one that its product was last published with.
+    A contract is also compared with the one that its product was last published with. With --against, every contract
+    is compared with another commit's: which changes break whom, column by column through everything that is made of
+    it, and whether the versions say so.
 
-    Exits with 2 where anything is wrong. Starts no JVM and reads no data.
+    Exits with 2 where anything is wrong, with 3 where --against refuses a change. Starts no JVM and reads no data.
 
     \b
     Example:
-      mesh check
+      mesh check --against main --markdown
     """
     from mesh_catalog.cli.evolution import check_published
+    from mesh_catalog.errors import InputError
     from mesh_catalog.settings import load_settings
-    from mesh_catalog.workspace import check_workspace, load_workspace
+    from mesh_catalog.workspace import survey_workspace
 
+    if against is None and (agreed or markdown):
+        raise InputError("--allow-breaking and --markdown belong to --against REF. Add it.")
     settings = load_settings()
     root = settings.workspace
-    problems = check_workspace(root)
-    workspace = None if problems else load_workspace(root)
+    found, problems = survey_workspace(root)
+    comparison = compare_workspace(settings, found, against, agreed) if against is not None else None
+    workspace = None if problems else found
     notes: list[str] = []
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
         problems = [*_check_parameters(workspace), *broken]
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
-        _emit(root, problems, workspace, notes)
+        _emit(root, problems, workspace, notes, comparison)
+    elif comparison is not None and markdown:
+        click.echo(as_markdown(comparison, [_shown(root, problem) for problem in problems]))
     else:
         _print(root, problems, workspace, notes)
+        if comparison is not None:
+            print_comparison(comparison)
+    if comparison is not None and comparison.refused:
+        raise SystemExit(3)
     if problems:
         raise SystemExit(2)
 
@@ -104,12 +127,18 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         )
 
 
-def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None, notes: list[str]) -> None:
+def _emit(
+    root: Path,
+    problems: list[DocumentError],
+    workspace: Workspace | None,
+    notes: list[str],
+    comparison: Comparison | None,
+) -> None:
     from mesh_catalog.cli.output import emit_json
 
     emit_json(
         {
-            "ok": not problems,
+            "ok": not problems and not (comparison and comparison.refused),
             "problems": [
                 {
                     "path": problem.path.removeprefix(f"{root}/"),
@@ -123,5 +152,6 @@ def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None
             "dashboards": sorted(workspace.dashboards) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
             "notes": notes,
+            **({"against": comparison} if comparison else {}),
         }
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh_catalog.cli.export_standards import odcs, odps
+
 if TYPE_CHECKING:
     from mesh_catalog.orchestration.airflow import AirflowOptions
     from mesh_catalog.orchestration.tasks import Dag
@@ -17,12 +19,16 @@ __all__ = ["command"]
 
 @click.group("export")
 def command() -> None:
-    """Write files that other tools run, from what the workspace declares.
+    """Write files for other tools, from what the workspace declares.
 
     \b
     Example:
       mesh export airflow --output dags/mesh.py
     """
+
+
+command.add_command(odcs)
+command.add_command(odps)
 
 
 @command.command("airflow")

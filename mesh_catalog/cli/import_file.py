@@ -1,4 +1,4 @@
-"""mesh import: a CSV, JSON or Parquet file becomes a data product's folder. `mesh import dbt` is a verb of its own."""
+"""mesh import: a CSV, JSON or Parquet file becomes a data product's folder. `dbt` and `odps` are verbs of their own."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ __all__ = ["command"]
 
 
 class _Import(click.Command):
-    """`mesh import FILE …`, and `mesh import dbt DIR …`, which begins with a word that no other does."""
+    """`mesh import FILE …`; and `mesh import dbt DIR …`, `mesh import odps FILE …`, told by their first word."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        if args[:1] != ["dbt"]:
-            return super().make_context(info_name, args, parent, **extra)
-        from mesh_catalog.cli import import_dbt
+        if args[:1] == ["dbt"]:
+            from mesh_catalog.cli import import_dbt
 
-        return import_dbt.command.make_context(f"{info_name} dbt", args[1:], parent, **extra)
+            return import_dbt.command.make_context(f"{info_name} dbt", args[1:], parent, **extra)
+        if args[:1] == ["odps"]:
+            from mesh_catalog.cli import import_odps
+
+            return import_odps.command.make_context(f"{info_name} odps", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_usage(ctx, formatter)
         formatter.write_usage(ctx.command_path, "dbt DIR [OPTIONS]", prefix="       ")
+        formatter.write_usage(ctx.command_path, "odps FILE [OPTIONS]", prefix="       ")
 
 
 @click.command("import", cls=_Import)
@@ -41,7 +46,7 @@ class _Import(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(file: Path, product: str, owner: str | None, dry_run: bool, as_json: bool) -> None:
     """Make a data product from a CSV, JSON or Parquet file; or, by `mesh import dbt DIR`, from each model of a dbt
-    project (options: mesh import dbt --help).
+    project; or, by `mesh import odps FILE`, from the output ports of a data product (options: … --help).
 
     Reads the whole file once, suggests a contract (types, keys, nulls, ranges, columns that may tell of people), and
     writes the product's folder and a copy of the file in landing/. What is suggested is marked so in contract.yaml.

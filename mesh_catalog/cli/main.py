@@ -23,12 +23,12 @@ __all__ = ["JOB_VERBS", "VERBS", "job_script", "main", "mesh", "run_command", "r
 
 VERBS = {
     "init": ("init", "Make a workspace: conf/, domains/, jobs/."),
-    "import": ("import_file", "Make data products from a file, or from a dbt project."),
+    "import": ("import_file", "Make data products from a file, a dbt project, or ODPS."),
     "adopt": ("adopt", "Make products of Delta tables that exist already, in place."),
     "check": ("check", "Validate the workspace; every mistake with its file and line."),
     "publish": ("publish", "Publish data products: all of the workspace, or those named."),
     "run": ("run", "Publish what is stale: inputs changed, files arrived, a transform edited."),
-    "export": ("export", "Write files for other tools: an Airflow DAG."),
+    "export": ("export", "Write files for other tools: Airflow DAGs, contracts, data products."),
     "search": ("search", "Find products, columns, models, dashboards and owners."),
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),

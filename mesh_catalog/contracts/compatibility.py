@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from mesh_catalog.contracts.contract import Column, Contract, Rule
+from mesh_catalog.contracts.semantic_version import Change
 
-__all__ = ["Difference", "compare_contracts", "is_wider", "raises_major"]
+__all__ = ["Difference", "change_kind", "compare_contracts", "is_wider"]
 
 _INTEGERS: Final = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 """Decimal digits that hold every value."""
@@ -30,7 +31,7 @@ _IMPLIED: Final = ("required", "unique")
 class Difference:
     """One difference between two versions of a contract."""
 
-    kind: Literal["breaking", "additive", "documentation"]
+    kind: Change
     column: str | None
     """None where it is the table's."""
     sentence: str
@@ -43,7 +44,7 @@ class Difference:
 def compare_contracts(old: Contract, new: Contract) -> tuple[Difference, ...]:
     """Every difference, columns first, in the contracts' order; nothing for a contract and itself."""
     return (
-        *_columns(old.columns, new.columns),
+        *_columns(old, new),
         *_keys(old, new),
         *_event_time(old, new),
         *_rules(old.rules, new.rules),
@@ -51,12 +52,17 @@ def compare_contracts(old: Contract, new: Contract) -> tuple[Difference, ...]:
     )
 
 
-def raises_major(old: str, new: str) -> bool:
-    """Whether a version is of a higher major number; where versions have no numbers, whether it is another one."""
-    numbers = [re.match(r"\s*v?(\d{1,9})(?:\.|\s*$)", version) for version in (old, new)]
-    if numbers[0] and numbers[1]:
-        return int(numbers[1][1]) > int(numbers[0][1])
-    return old != new
+def change_kind(differences: Sequence[Difference], *, keeps_rows: bool) -> Change | None:
+    """What differences come to together; None where there are none.
+
+    Args:
+        keeps_rows: Whether rows that are in the table stay in it; otherwise those that only rows break are additive.
+    """
+    if any(one.kind == "breaking" and (one.concerns == "readers" or keeps_rows) for one in differences):
+        return "breaking"
+    if any(one.kind != "documentation" for one in differences):
+        return "additive"
+    return "documentation" if differences else None
 
 
 def is_wider(old: str, new: str) -> bool:
@@ -79,12 +85,13 @@ def _decimal(spark_type: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _columns(old: Sequence[Column], new: Sequence[Column]) -> Iterator[Difference]:
-    before, after = {column.name: column for column in old}, {column.name: column for column in new}
-    added = [column for column in new if column.name not in before]
-    for column in old:
+def _columns(old: Contract, new: Contract) -> Iterator[Difference]:
+    before, after = {column.name: column for column in old.columns}, {column.name: column for column in new.columns}
+    added = [column for column in new.columns if column.name not in before]
+    for column in old.columns:
         if column.name in after:
             yield from _column(column, after[column.name])
+            yield from _unique(column, after[column.name], alone=new.primary_key == (column.name,))
             continue
         alike = next((other.name for other in added if other.spark_type == column.spark_type), None)
         renamed = f" (renamed to '{alike}'? a rename is a removal for readers)" if alike else ""
@@ -114,14 +121,21 @@ def _column(old: Column, new: Column) -> Iterator[Difference]:
     if new.required and not old.required:
         sentence = f"column '{name}' is required, but rows that are there may have no value in it"
         yield Difference(kind="breaking", column=name, sentence=sentence, concerns="rows")
-    if old.unique != new.unique:
-        sentence = f"column '{name}' is {'unique from now on' if new.unique else 'no longer promised to be unique'}"
-        yield Difference(kind="additive", column=name, sentence=sentence)
     if old.classification != new.classification:
         said = f"{new.classification or 'nothing'} instead of {old.classification or 'nothing'}"
         yield Difference(kind="additive", column=name, sentence=f"column '{name}' is classified {said}")
     if (old.description, old.tags, old.logical_type) != (new.description, new.tags, new.logical_type):
         yield Difference(kind="documentation", column=name, sentence=f"column '{name}' is described otherwise")
+
+
+def _unique(old: Column, new: Column, *, alone: bool) -> Iterator[Difference]:
+    """A column that is the whole primary key is unique without the word."""
+    if old.unique and not new.unique and not alone:
+        sentence = f"column '{old.name}' may hold a value twice, which readers were told it does not"
+        yield Difference(kind="breaking", column=old.name, sentence=sentence)
+    elif old.unique != new.unique:
+        said = "is unique from now on" if new.unique else "is unique as the primary key"
+        yield Difference(kind="additive", column=old.name, sentence=f"column '{old.name}' {said}")
 
 
 def _keys(old: Contract, new: Contract) -> Iterator[Difference]:

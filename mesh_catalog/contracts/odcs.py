@@ -1,4 +1,4 @@
-"""contract.yaml in and out: Open Data Contract Standard 3.x, read by its official JSON schema and by ours.
+"""contract.yaml as a product's contract: ODCS 3.x, read by its official JSON schema and by ours.
 
 The standard leaves some words free; here they are closed:
 
@@ -16,62 +16,38 @@ The standard leaves some words free; here they are closed:
 
 from __future__ import annotations
 
-import copy
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mesh_catalog.contracts.clustering import read_clustering
 from mesh_catalog.contracts.contract import (
-    CLASSIFICATIONS,
-    PERSONAL_CLASSIFICATIONS,
     Column,
     Contract,
     Severity,
 )
 from mesh_catalog.contracts.modernise import modernised
+from mesh_catalog.contracts.odcs_columns import (
+    custom_properties,
+    read_columns,
+    tables_and_properties,
+    with_logical_types,
+)
+from mesh_catalog.contracts.odcs_document import LAKE_SERVER, check_version, odcs_validator
 from mesh_catalog.contracts.relationships import relationship_rules
 from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
 from mesh_catalog.contracts.slices import read_slices
-from mesh_catalog.contracts.types import column_type, is_temporal
-from mesh_catalog.contracts.writing import read_writing, writing_properties
+from mesh_catalog.contracts.types import is_temporal
+from mesh_catalog.contracts.writing import read_writing
 from mesh_catalog.documents import Document, Place, check_schema, read_document
 from mesh_catalog.errors import listed, nearest
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+__all__ = ["load_contract", "read_contract"]
 
-__all__ = ["API_VERSION", "LAKE_SERVER", "contract_document", "load_contract", "odcs_validator", "read_contract"]
-
-API_VERSION: Final = "v3.1.0"
-"""What this project writes; it reads every 3.x that the schema knows."""
-LAKE_SERVER: Final = "lake"
 _LOCATION = re.compile(r"/[^\x00-\x1f`]+|(s3a|gs|hdfs)://[^\s/@?`]+/[^\s?`]+|abfss://[^\s/:?`]+/[^\s?`]+")
-_COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
 _COLUMN_LIMIT: Final = 5_000
-_FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("confidential", "restricted", "secret", "sensitive", "private"),
-        "internal, or personal if it tells of a person",
-    ),
-    **dict.fromkeys(("pii", "personal data", "gdpr"), "personal"),
-    **dict.fromkeys(("phi", "health", "special category"), "special"),
-}
-
-
-@cache
-def odcs_validator() -> Validator:
-    """The validator of the official JSON schema, as the package `open_data_contract_standard` ships it."""
-    from jsonschema import Draft201909Validator  # late: a tenth of a second that `mesh --help` need not spend
-
-    text = resources.files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
-    return Draft201909Validator(json.loads(text))
 
 
 def load_contract(path: Path) -> Contract:
@@ -89,15 +65,15 @@ def read_contract(document: Document) -> Contract:
     Raises:
         DocumentError: As `load_contract`.
     """
-    _check_version(document)
-    document = _with_logical_types(modernised(document))
+    check_version(document)
+    document = with_logical_types(modernised(document))
     _check_metrics(document)
     check_schema(document, odcs_validator())
     data = document.data
     table = _table(document)
     place: Place = ("schema", 0)
     severities: dict[str, Severity] = {}
-    columns = tuple(_columns(document, table, place, severities))
+    columns = tuple(read_columns(document, table, place, severities))
     custom = _contract_properties(document, table, place)
     event_time = _event_time(document, columns, custom.get("eventTime"))
     writing = read_writing(document, columns, custom, event_time=event_time, place=place)
@@ -141,56 +117,13 @@ def read_contract(document: Document) -> Contract:
     )
 
 
-def _check_version(document: Document) -> None:
-    version = document.data.get("apiVersion")
-    if isinstance(version, str) and version.startswith(("v1.", "v2.", "1.", "2.")):
-        raise document.error(
-            f"apiVersion '{version[:20]}' is of an older standard. Write the contract by ODCS 3,"
-            f" for example apiVersion: {API_VERSION}.",
-            "apiVersion",
-        )
-
-
-def _with_logical_types(document: Document) -> Document:
-    """The document with the logical type that a physical one implies.
-
-    The schema of ODCS 3.2 takes a property without logicalType for a map: its conditions hold where the word is absent.
-    """
-    data = copy.deepcopy(document.data)
-    for entry, place in _tables_and_properties(data):
-        if "properties" in place and isinstance(entry.get("name"), str) and "logicalType" not in entry:
-            entry["logicalType"] = _column_types(document, entry, place)[0]
-    return replace(document, data=data)
-
-
 def _check_metrics(document: Document) -> None:
     """Words of quality that the schema would refuse as unexpected, without saying what it expects."""
-    for entry, place in _tables_and_properties(document.data):
+    for entry, place in tables_and_properties(document.data):
         checks = entry.get("quality")
         for index, check in enumerate(checks if isinstance(checks, list) else []):
             if isinstance(check, dict):
                 check_quality_words(document, check, (*place, "quality", index))
-
-
-def _tables_and_properties(data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Place]]:
-    """Mappings only: what is malformed is left to the schema."""
-    tables = data.get("schema")
-    for place, table in enumerate(tables if isinstance(tables, list) else []):
-        if isinstance(table, dict):
-            yield table, ("schema", place)
-            entries = table.get("properties")
-            for index, entry in enumerate(entries if isinstance(entries, list) else []):
-                if isinstance(entry, dict):
-                    yield entry, ("schema", place, "properties", index)
-
-
-def _column_types(document: Document, entry: Mapping[str, Any], place: Place) -> tuple[str, str]:
-    physical = entry.get("physicalType")
-    try:
-        return column_type(entry.get("logicalType"), None if physical is None else str(physical))
-    except ValueError as error:
-        word = "physicalType" if physical is not None else "logicalType"
-        raise document.error(f"the column '{entry['name']}' {error}", *place, word) from error
 
 
 def _table(document: Document) -> Mapping[str, Any]:
@@ -210,110 +143,6 @@ def _table(document: Document) -> Mapping[str, Any]:
     if len(table["properties"]) > _COLUMN_LIMIT:
         raise document.error(f"schema: there are more than {_COLUMN_LIMIT:,} columns.", "schema", 0, "properties")
     return table
-
-
-def _columns(
-    document: Document, table: Mapping[str, Any], place: Place, severities: dict[str, Severity]
-) -> Iterator[Column]:
-    positions = _positions(document, table["properties"], place, "primaryKey", "primaryKeyPosition", "primary key")
-    splits = _positions(document, table["properties"], place, "partitioned", "partitionKeyPosition", "partitioning")
-    seen: dict[str, str] = {}
-    for index, entry in enumerate(table["properties"]):
-        here: Place = (*place, "properties", index)
-        name = _column_name(document, entry, here)
-        if (before := seen.setdefault(name.lower(), name)) and len(seen) <= index:
-            same = "" if before == name else f" (as '{before}': Spark does not tell upper from lower case)"
-            raise document.error(f"the column '{name}' stands twice{same}. Keep one.", *here, "name")
-        custom = _custom(entry)
-        if "severity" in custom:
-            severities[name] = read_severity(document, custom["severity"], (*here, "customProperties"))
-        column = _column(document, entry, custom, positions.get(index), here)
-        yield replace(column, partition_position=splits.get(index))
-
-
-def _column(
-    document: Document, entry: Mapping[str, Any], custom: Mapping[str, Any], position: int | None, place: Place
-) -> Column:
-    logical, spark = _column_types(document, entry, place)
-    return Column(
-        name=entry["name"],
-        logical_type=logical,
-        spark_type=spark,
-        required=entry.get("required", False) or position is not None,
-        unique=entry.get("unique", False),
-        primary_key_position=position,
-        classification=_classification(document, entry, place),
-        description=entry.get("description"),
-        tags=tuple(entry.get("tags", [])),
-        suggested=_suggested(document, custom, place),
-    )
-
-
-def _column_name(document: Document, entry: Mapping[str, Any], place: Place) -> str:
-    name: str = entry["name"]
-    if not _COLUMN_NAME.fullmatch(name):
-        raise document.error(
-            f"'{name[:40]}' cannot name a column. Use letters, digits and _, at most 128, no digit first.",
-            *place,
-            "name",
-        )
-    if (physical := entry.get("physicalName", name)) != name:
-        raise document.error(
-            f"the column '{name}' has the physicalName '{str(physical)[:40]}', but a table's column is called by"
-            " its name here. Write one name.",
-            *place,
-            "physicalName",
-        )
-    return name
-
-
-def _positions(
-    document: Document, entries: Sequence[Mapping[str, Any]], place: Place, flag: str, word: str, what: str
-) -> dict[int, int]:
-    """Position in the key or partitioning, from 1, by the column's index; the columns' order where none is written."""
-    keyed = [index for index, entry in enumerate(entries) if entry.get(flag)]
-    written = {index: entries[index].get(word, -1) for index in keyed}
-    if all(position < 1 for position in written.values()):
-        return {index: number for number, index in enumerate(keyed, start=1)}
-    if sorted(written.values()) != list(range(1, len(keyed) + 1)):
-        raise document.error(
-            f"the {what}'s positions are {listed(written.values())}. Number its columns from 1, each once.",
-            *place,
-            "properties",
-            keyed[0],
-            word,
-        )
-    return written
-
-
-def _classification(document: Document, entry: Mapping[str, Any], place: Place) -> str | None:
-    value = entry.get("classification")
-    if value is None:
-        return None
-    word = str(value).strip().lower()
-    allowed = (*CLASSIFICATIONS, *(f"{name}?" for name in PERSONAL_CLASSIFICATIONS))
-    if word in allowed:
-        return word
-    hint = _FOREIGN_CLASSIFICATIONS.get(word)
-    raise document.error(
-        f"the classification '{str(value)[:40]}' of '{entry['name']}' is not known."
-        f" {f'Here it is {hint}.' if hint else f'Allowed: {listed(CLASSIFICATIONS)}.'}",
-        *place,
-        "classification",
-    )
-
-
-def _suggested(document: Document, custom: Mapping[str, Any], place: Place) -> tuple[str, ...]:
-    value = custom.get("suggested", [])
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise document.error(
-            "suggested must be a list of words, for example [type, required].", *place, "customProperties"
-        )
-    return tuple(value)
-
-
-def _custom(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {custom["property"]: custom["value"] for custom in entry.get("customProperties", [])}
 
 
 def _contract_properties(document: Document, table: Mapping[str, Any], place: Place) -> dict[str, tuple[Any, Place]]:
@@ -386,7 +215,7 @@ def _related(reader: RuleReader, table: Mapping[str, Any], place: Place) -> None
         for number, entry in enumerate(holder.get("relationships", [])):
             at: Place = (*here, "relationships", number)
             severity: Severity = "error"
-            if "severity" in (custom := _custom(entry)):
+            if "severity" in (custom := custom_properties(entry)):
                 severity = read_severity(reader.document, custom["severity"], (*at, "customProperties"))
             if severity == "quarantine":
                 raise reader.document.error(
@@ -399,68 +228,3 @@ def _description(data: Mapping[str, Any], table: Mapping[str, Any]) -> str | Non
     described = data.get("description")
     purpose = described.get("purpose") if isinstance(described, dict) else described
     return table.get("description") or purpose or None
-
-
-# Out ---------------------------------------------------------------------------------------------------------------
-
-
-def contract_document(contract: Contract) -> dict[str, Any]:
-    """The ODCS document of a contract that the framework made from values.
-
-    It holds what columns imply; `read_contract` of it gives the same columns and rules.
-
-    Raises:
-        ValueError: The contract has rules of other kinds; those are written in a contract.yaml by hand.
-    """
-    extra = [rule.id for rule in contract.rules if rule not in implied_rules(contract.columns)]
-    if extra:
-        raise ValueError(f"{contract.id}: no place in the document for the rules {listed(extra)}")
-    domain, _, table = contract.id.rpartition(".")
-    document: dict[str, Any] = {
-        "apiVersion": API_VERSION,
-        "kind": "DataContract",
-        "id": contract.id,
-        "version": contract.version,
-        "status": contract.status,
-        "team": {"name": domain or table},
-        "schema": [
-            {
-                "name": table,
-                "physicalType": "table",
-                **({"description": contract.description} if contract.description else {}),
-                "properties": [_column_document(column) for column in contract.columns],
-            }
-        ],
-    }
-    if contract.tags:
-        document["tags"] = list(contract.tags)
-    if contract.service_levels:
-        document["slaProperties"] = [dict(level) for level in contract.service_levels]
-    document["customProperties"] = writing_properties(contract)
-    if contract.event_time:
-        document["customProperties"].append({"property": "eventTime", "value": contract.event_time})
-    if not contract.profiled:
-        document["customProperties"].append({"property": "profile", "value": False})
-    if contract.cluster_by:
-        document["customProperties"].append({"property": "clusterBy", "value": list(contract.cluster_by)})
-    return document
-
-
-def _column_document(column: Column) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "name": column.name,
-        "logicalType": column.logical_type,
-        "physicalType": column.spark_type,
-        "required": column.required or None,
-        "unique": column.unique or None,
-        "primaryKey": column.primary_key_position is not None or None,
-        "primaryKeyPosition": column.primary_key_position,
-        "partitioned": column.partition_position is not None or None,
-        "partitionKeyPosition": column.partition_position,
-        "classification": column.classification,
-        "description": column.description,
-        "tags": list(column.tags) or None,
-    }
-    if column.suggested:
-        found["customProperties"] = [{"property": "suggested", "value": list(column.suggested)}]
-    return {key: value for key, value in found.items() if value is not None}

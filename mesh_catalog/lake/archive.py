@@ -26,7 +26,7 @@ __all__ = ["archive_options", "archive_path", "make_archive"]
 _QUIET = "-Xlog:cds*=off"
 _SECONDS = 600
 _CONTRACT = """
-apiVersion: v3.1.0
+apiVersion: v3.2.0
 kind: DataContract
 id: shop.orders
 version: 1.0.0

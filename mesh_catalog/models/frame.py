@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.gate import Ticket, request_read
 from mesh_catalog.contracts.contract import Column, Contract, WriteMode
-from mesh_catalog.contracts.odcs import contract_document
+from mesh_catalog.contracts.odcs_writing import contract_document
 from mesh_catalog.contracts.rules import implied_rules
 from mesh_catalog.errors import InputError, listed, nearest
 from mesh_catalog.features.join import join_point_in_time

@@ -6,8 +6,16 @@ Imports no Spark; sqlglot only where a build.sql is looked into.
 
 from __future__ import annotations
 
-from mesh_catalog.workspace.loading import Workspace, check_workspace, load_workspace
+from mesh_catalog.workspace.loading import Workspace, check_workspace, load_workspace, survey_workspace
 from mesh_catalog.workspace.order import publish_order
 from mesh_catalog.workspace.transforms import SOURCE, product_reads
 
-__all__ = ["SOURCE", "Workspace", "check_workspace", "load_workspace", "product_reads", "publish_order"]
+__all__ = [
+    "SOURCE",
+    "Workspace",
+    "check_workspace",
+    "load_workspace",
+    "product_reads",
+    "publish_order",
+    "survey_workspace",
+]

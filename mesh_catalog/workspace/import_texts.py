@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from mesh_catalog.contracts.infer import Inference, InferredColumn
-from mesh_catalog.contracts.odcs import API_VERSION, LAKE_SERVER
+from mesh_catalog.contracts.odcs_document import API_VERSION, lake_server
 from mesh_catalog.specs import split_name
 from mesh_catalog.workspace.scanning import Scan
 
@@ -57,7 +57,7 @@ def contract_text(product: str, inference: Inference, *, location: str | None = 
             "version: 1.0.0",
             "status: active",
             f"team: {{name: {domain}}}",
-            *([] if location is None else ["servers:", f"  - {flow(_server(location))}"]),
+            *([] if location is None else ["servers:", f"  - {flow(lake_server(location))}"]),
             "schema:",
             f"  - name: {name}",
             "    physicalType: table",
@@ -69,11 +69,6 @@ def contract_text(product: str, inference: Inference, *, location: str | None = 
             "",
         ]
     )
-
-
-def _server(location: str) -> dict[str, str]:
-    place = {"type": "custom", "location": location} if "://" in location else {"type": "local", "path": location}
-    return {"server": LAKE_SERVER, **place, "format": "delta"}
 
 
 def _property(column: InferredColumn) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mesh_catalog.workspace.references import check_model, check_rules
 from mesh_catalog.workspace.section import Section
 from mesh_catalog.workspace.source_file import read_source_file
 
-__all__ = ["Workspace", "check_workspace", "load_workspace"]
+__all__ = ["Workspace", "check_workspace", "load_workspace", "survey_workspace"]
 
 _PRODUCT_FILES = ("contract.yaml", "build.sql", "build.py", "source.yaml")
 
@@ -80,6 +80,11 @@ def load_workspace(root: Path) -> Workspace:
 
 def check_workspace(root: Path) -> list[DocumentError]:
     """Everything that is wrong with a workspace, by file; transforms and circles among products included."""
+    return survey_workspace(root)[1]
+
+
+def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
+    """What of a workspace can be read, and what `check_workspace` says of it."""
     loader = _Loader(root)
     workspace = loader.load()
     unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions")}
@@ -90,7 +95,7 @@ def check_workspace(root: Path) -> list[DocumentError]:
     if not loader.errors:
         with loader.kept():
             publish_order(workspace, workspace.products)
-    return sorted(loader.errors, key=lambda error: (error.path, error.line or 0))
+    return workspace, sorted(loader.errors, key=lambda error: (error.path, error.line or 0))
 
 
 class _Loader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mesh_catalog.contracts.odcs import API_VERSION
+from mesh_catalog.contracts.odcs_document import API_VERSION
 from mesh_catalog.contracts.types import column_type
 from mesh_catalog.workspace.dbt.rules import TestRules
 from mesh_catalog.workspace.import_texts import flow

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_catalog.contracts.compatibility import Difference, compare_contracts, is_wider, raises_major
+from mesh_catalog.contracts.compatibility import Difference, change_kind, compare_contracts, is_wider
 from mesh_catalog.contracts.contract import Column, Contract, Rule
 from mesh_catalog.contracts.rules import implied_rules
+from mesh_catalog.contracts.semantic_version import Change, raises_major
 
 _TYPES = ("tinyint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(20,2)", "string", "date")
 
@@ -43,6 +44,7 @@ _POSITIVE = Rule(id="a.minimum", kind="minimum", column="a", argument=0, text="a
         (_contract(_A, _column("b", "string", required=True, classification="personal")), "additive", "readers",
          "classified personal instead of nothing"),
         (_contract(_column("a", description="x"), _B), "documentation", "readers", "described otherwise"),
+        (_contract(_A, _column("b", "string", required=True, unique=True)), "additive", "readers", "unique from now"),
         (replace(_BASE, description="x"), "documentation", "readers", "table is described otherwise"),
         (replace(_BASE, write_mode="append"), "additive", "readers", "written by append, not overwrite"),
         (replace(_BASE, event_time="a"), "additive", "readers", "event time is a"),
@@ -66,6 +68,14 @@ def test_a_key_or_an_event_time_that_is_another_one_breaks_readers() -> None:
     new = _contract(_A, replace(_B, primary_key_position=1), event_time="b")
     told = {found.sentence for found in compare_contracts(old, new) if found.kind == "breaking"}
     assert told == {"the primary key is b, not a", "the event time is b, not a"}
+
+
+def test_a_column_that_is_no_longer_unique_breaks_readers_unless_it_is_the_whole_key() -> None:
+    old = _contract(_column("a", unique=True, primary_key_position=1), _B)
+    (said,) = compare_contracts(old, _contract(_column("a", primary_key_position=1), _B))
+    assert (said.kind, said.sentence) == ("additive", "column 'a' is unique as the primary key")
+    (lost,) = compare_contracts(_contract(_column("a", unique=True), _B), _contract(_column("a"), _B))
+    assert (lost.kind, lost.concerns) == ("breaking", "readers")
 
 
 def test_a_rule_that_is_looser_or_stricter_is_additive() -> None:
@@ -145,7 +155,9 @@ def test_steps_that_break_nobody_add_up_to_one_that_breaks_nobody(a: Contract, b
 def test_what_a_reader_relied_on_and_misses_is_never_called_additive(old: Contract, new: Contract) -> None:
     """An oracle of its own: a reader names columns and types, takes required ones as never null, joins by the key."""
     there = {column.name: column for column in new.columns}
+    unique = {column.name for column in new.columns if column.unique or new.primary_key == (column.name,)}
     broken = any(_misses(column, there.get(column.name)) for column in old.columns)
+    broken |= any(column.unique and column.name not in unique for column in old.columns)
     broken |= bool(old.primary_key) and old.primary_key != new.primary_key
     broken |= old.event_time not in (None, new.event_time)
     readers = [d for d in compare_contracts(old, new) if d.kind == "breaking" and d.concerns == "readers"]
@@ -172,3 +184,35 @@ def test_every_difference_says_something_once(old: Contract, new: Contract) -> N
     found = compare_contracts(old, new)
     assert len(set(found)) == len(found)
     assert all(difference.sentence for difference in found)
+
+
+# What differences come to -------------------------------------------------------------------------------------------
+
+_SIZES = (None, "documentation", "additive", "breaking")
+
+
+def _kind(old: Contract, new: Contract) -> Change | None:
+    return change_kind(compare_contracts(old, new), keeps_rows=False)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_contracts(), _contracts(), _contracts())
+def test_two_changes_come_to_no_more_than_the_greater_of_them(a: Contract, b: Contract, c: Contract) -> None:
+    """Also where one is documentation: so additive steps add up to an additive one, and no change is no change."""
+    assert _kind(a, a) is None
+    sizes = [_SIZES.index(_kind(*pair)) for pair in ((a, b), (b, c), (a, c))]
+    if max(sizes[:2]) < _SIZES.index("breaking"):
+        assert sizes[2] <= max(sizes[:2])
+
+
+@settings(max_examples=300, deadline=None)
+@given(_contracts(), _contracts())
+def test_a_change_that_breaks_is_never_called_additive_or_documentation(old: Contract, new: Contract) -> None:
+    kinds = {one.kind for one in compare_contracts(old, new) if one.concerns == "readers"}
+    assert (_kind(old, new) == "breaking") == ("breaking" in kinds)
+
+
+def test_what_only_rows_break_is_breaking_where_rows_stay() -> None:
+    found = compare_contracts(_BASE, _contract(_A, _B, _column("c", required=True)))
+    assert change_kind(found, keeps_rows=True) == "breaking"
+    assert change_kind(found, keeps_rows=False) == "additive"

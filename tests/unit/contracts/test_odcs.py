@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_catalog.contracts.contract import Column, Contract
-from mesh_catalog.contracts.odcs import contract_document, load_contract, read_contract
+from mesh_catalog.contracts.odcs import load_contract, read_contract
+from mesh_catalog.contracts.odcs_writing import contract_document
 from mesh_catalog.contracts.rules import implied_rules
 from mesh_catalog.documents import Document
 from mesh_catalog.errors import DocumentError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mesh_catalog.contracts.contract import Contract, DeleteWhen
-from mesh_catalog.contracts.odcs import contract_document, load_contract, read_contract
+from mesh_catalog.contracts.odcs import load_contract, read_contract
+from mesh_catalog.contracts.odcs_writing import contract_document
 from mesh_catalog.documents import Document
 from mesh_catalog.errors import DocumentError
 from tests.unit.contracts.samples import contract_of, write_contract
