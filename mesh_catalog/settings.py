@@ -196,6 +196,8 @@ def _openlineage(document: Document) -> Mapping[str, Any]:
         isinstance(url, str) and re.fullmatch(r"https?://[^/@\s]+(/[^@\s]*)?", url)
     ):
         raise document.error("url must be http(s)://host:port, without a user.", "openlineage", "url")
+    if not isinstance(given.get("namespace", ""), str):
+        raise document.error("namespace must be a text.", "openlineage", "namespace")
     return given
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mesh_catalog.access.locations import table_location
-from mesh_catalog.catalog.openlineage.emitting import ParentRun, run_events
+from mesh_catalog.catalog.openlineage.emitting import ParentRun, default_namespace, run_events
 from mesh_catalog.errors import MeshError, SettingsError
 from mesh_catalog.settings import Settings
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Emission", "transport_config"]
 
 _log = logging.getLogger(__name__)
-_NAMESPACE = "mesh"
 _SLOW_SECONDS = 2.0
 _PAUSE_SECONDS = 60.0
 _LIMIT = 10_000
@@ -38,7 +37,8 @@ _PASSING = (401, 403, 404, 408, 409, 425, 429)
 def transport_config(settings: Settings, environment: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """The transport's configuration, as openlineage-python takes it; None where nobody is to be told.
 
-    `openlineage` of conf/, else OPENLINEAGE_URL and OPENLINEAGE_ENDPOINT; the key is in OPENLINEAGE_API_KEY.
+    `openlineage` of conf/, else OPENLINEAGE_URL and OPENLINEAGE_ENDPOINT; the key is in OPENLINEAGE_API_KEY. Its own
+    addition is `namespace`, of the mesh's jobs and of its products' names.
     """
     env = os.environ if environment is None else environment
     if env.get("OPENLINEAGE_DISABLED", "").strip().lower() == "true":
@@ -66,6 +66,7 @@ class Emission:
         self.settings = settings
         self.catalog = catalog
         self.config = dict(config)
+        self.namespace: str = self.config.pop("namespace", None) or default_namespace(settings.lake)
         self.outbox = settings.state / "openlineage" / "outbox"
 
     def queue(self, run_ids: Sequence[str]) -> None:
@@ -75,7 +76,7 @@ class Emission:
                 events = run_events(
                     self.catalog,
                     run_id,
-                    namespace=_NAMESPACE,
+                    namespace=self.namespace,
                     locate=lambda product: table_location(self.settings, product),
                     parent=_parent(os.environ),
                 )

@@ -26,7 +26,7 @@ from mesh_catalog.catalog.tables import (
     versions,
 )
 
-__all__ = ["ParentRun", "dataset_id", "run_events", "run_uuid"]
+__all__ = ["ParentRun", "dataset_id", "default_namespace", "run_events", "run_uuid"]
 
 _PRODUCER = f"https://pypi.org/project/mesh-catalog/{__version__}"
 _SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -70,6 +70,12 @@ def dataset_id(location: str) -> tuple[str, str]:
     scheme = "s3" if split.scheme in ("s3a", "s3n") else split.scheme
     path = split.path.rstrip("/")
     return f"{scheme}://{split.netloc}", path.lstrip("/") if scheme in ("s3", "gs") else path
+
+
+def default_namespace(lake: str) -> str:
+    """A namespace that no other mesh has: where its tables lie."""
+    namespace, name = dataset_id(lake)
+    return f"{namespace}:{name}" if namespace == "file" else f"{namespace}/{name.strip('/')}"
 
 
 def run_events(

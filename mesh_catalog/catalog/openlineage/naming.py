@@ -13,8 +13,6 @@ __all__ = ["Resolve", "is_outside", "join_name", "location_resolver", "place", "
 
 Resolve = Callable[[str, str], str | None]
 """Namespace and name of a dataset → the product whose table it is."""
-_MESH = "mesh"
-"""Namespace of the symlink by which our own events name a product."""
 
 
 def join_name(namespace: str, name: str) -> str:
@@ -49,8 +47,6 @@ def location_resolver(lake: str, adopted: Mapping[str, str]) -> Resolve:
     elsewhere = {place(location): product for product, location in adopted.items()}
 
     def resolve(namespace: str, name: str) -> str | None:
-        if namespace == _MESH:
-            return name
         found = place(f"{namespace.removesuffix('://')}/{name}" if "://" in namespace else name)
         if found in elsewhere:
             return elsewhere[found]
