@@ -141,6 +141,8 @@ def column_impact(
             level = following
         found = _models(connection, uses)
         columns_of = _owners(connection, {name for name, _ in reached})
+    known = {node.name for node in graph.nodes}
+    reached = {end: kinds for end, kinds in reached.items() if end[0] in known}
     tables = {name for name, _ in reached}
     unknown = _unknown(graph.unknown, tables, direction)
     if unknown and not allow_incomplete:

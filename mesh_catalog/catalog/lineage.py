@@ -118,8 +118,9 @@ class LineageGraph:
     @property
     def differences(self) -> tuple[Link, ...]:
         """Links that only one of the two saw, where the other one looked at all."""
-        watched = {link.target for link in self.links if link.seen != "declared"}
-        return tuple(link for link in self.links if link.target in watched and link.seen != "both")
+        inside = [link for link in self.links if link.source[0] == "product" and link.target[0] == "product"]
+        watched = {link.target for link in inside if link.seen != "declared"}
+        return tuple(link for link in inside if link.target in watched and link.seen != "both")
 
     def node(self, key: _Key) -> Node:
         return next(node for node in self.nodes if node.key == key)

@@ -39,6 +39,7 @@ def command() -> None:
       mesh lineage payments.daily --upstream --columns
       mesh lineage payments.transactions.tx_amount --downstream
       mesh lineage ingest events.ndjson
+      mesh lineage show --help
     """
 
 
@@ -212,7 +213,7 @@ def _print_impacts(found: Sequence[ColumnImpact], as_json: bool) -> None:
             columns = [(f"{one.table}.{one.column}", ", ".join(one.kinds), one.owner) for one in impact.columns]
             print_table(columns, ("column", "how", "owner"))
         reached = {one.table for one in impact.columns}
-        readers = [(_told(node), node.kind, node.owner) for node in impact.readers if node.name not in reached]
+        readers = [(node.label, node.kind, node.owner) for node in impact.readers if node.name not in reached]
         if readers:
             print_table(readers, ("reader" if impact.direction == "downstream" else "source", "kind", "owner"))
         if impact.models:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from mesh_catalog.catalog.openlineage.events import RUN_STATES
-from mesh_catalog.catalog.openlineage.naming import is_outside, split_name
+from mesh_catalog.catalog.openlineage.naming import is_outside
 from mesh_catalog.catalog.openlineage.storing import batches
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import (
@@ -98,7 +98,7 @@ def read_outside(connection: Connection, names: Iterable[str]) -> Iterator[Outsi
             yield OutsideNode(
                 kind="dataset" if kind == "dataset" else "job",
                 name=name,
-                label="".join(c if c.isprintable() else " " for c in " ".join(split_name(name))),
+                label="".join(c if c.isprintable() else " " for c in name),
                 owner=", ".join(owners) or None,
                 dropped=change == "DROP",
                 aliases=tuple(sorted(set(group) - {name})),
