@@ -15,7 +15,6 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Connection, select
 
-from mesh_catalog import __version__
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import (
     column_edges,
@@ -28,7 +27,7 @@ from mesh_catalog.catalog.tables import (
 
 __all__ = ["ParentRun", "dataset_id", "default_namespace", "run_events", "run_uuid"]
 
-_PRODUCER = f"https://pypi.org/project/mesh-catalog/{__version__}"
+_PRODUCER = "https://pypi.org/project/mesh-catalog"
 _SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = "https://openlineage.io/spec/facets"
 _SCHEMAS = {
