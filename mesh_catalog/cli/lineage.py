@@ -22,25 +22,15 @@ _WAYS: tuple[Direction, ...] = ("upstream", "downstream")
 
 
 class _Drawing(click.Group):
-    """A group whose own verb is left out: `mesh lineage NAME` is `mesh lineage show NAME`."""
+    """A group whose first verb is left out: `mesh lineage NAME` is `mesh lineage show NAME`, its help show's help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["show", *args])
 
 
 @click.group("lineage", cls=_Drawing)
 def command() -> None:
-    """Draw the lineage of a product, a model, a dashboard, a column; or take OpenLineage events in.
-
-    \b
-    Example:
-      mesh lineage payments.daily --upstream --columns
-      mesh lineage payments.transactions.tx_amount --downstream
-      mesh lineage ingest events.ndjson
-      mesh lineage show --help
-    """
+    """Draw lineage, or take OpenLineage events in."""
 
 
 @command.command("show")
@@ -67,11 +57,13 @@ def show(
 ) -> None:
     """Draw the lineage of a product, a model, a dashboard, a column, or a dataset or job outside (namespace#name).
 
-    Both ways where neither is chosen; whole, or an error that says what is missing.
+    Both ways where neither is chosen; whole, or an error that says what is missing. mesh lineage ingest FILE takes in
+    OpenLineage events of other producers.
 
     \b
     Example:
       mesh lineage payments.daily --upstream --columns
+      mesh lineage payments.transactions.tx_amount --downstream
       mesh lineage payments.daily --version 7
     """
     from mesh_catalog.access.mesh import open_mesh
