@@ -112,7 +112,9 @@ def _outputs(connection: Connection, level: Iterable[_Version]) -> set[tuple[_Ve
     for model, version, inputs, training_version, training in connection.execute(
         trained.join(models, models.c.name == m.model)
     ):
-        learned = {(name, number) for name, number in inputs.items()} | {(training, training_version)}
+        learned: set[_Version] = set(inputs.items())
+        if training_version is not None:
+            learned.add((training, training_version))
         found |= {(one, (model, version)) for one in learned & wanted}
     return found
 
