@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,8 @@ class Catalog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.address = _address(engine.url)
+        self.on_runs_ended: Callable[[Sequence[str]], None] | None = None
+        """Told of the ids of runs once their end is in the catalog."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
