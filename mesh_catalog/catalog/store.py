@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Integer,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    select,
+)
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -22,7 +38,7 @@ from mesh_catalog.catalog.canonical import canonical_json
 from mesh_catalog.catalog.migrations import HEAD
 from mesh_catalog.errors import ConflictError, SettingsError, StorageError
 
-__all__ = ["Catalog", "dialect_insert", "open_catalog", "upsert", "utc_now"]
+__all__ = ["Catalog", "among", "dialect_insert", "open_catalog", "upsert", "utc_now", "value_list"]
 
 _BUSY_SECONDS = 60.0
 """How long a writer of SQLite waits for the others."""
@@ -123,6 +139,27 @@ def upsert(
     connection.execute(statement, list(rows))
 
 
+def value_list(connection: Connection, values: Collection[str] | Collection[int]) -> FromClause:
+    """Values as a table of one column `value`: one parameter, and one statement's text, however many they are."""
+    if connection.dialect.name == "postgresql":
+        return func.unnest(_array(values)).table_valued("value", name="v").render_derived()
+    return func.json_each(literal(canonical_json(list(values)))).table_valued("value", name="v")
+
+
+def among(
+    connection: Connection, asked: ColumnElement[Any], values: Collection[str] | Collection[int]
+) -> ColumnElement[bool]:
+    """Whether a column is one of `values`, of which there may be tens of thousands."""
+    if connection.dialect.name == "postgresql":
+        return asked == func.any(_array(values))
+    return asked.in_(select(value_list(connection, values).c.value))
+
+
+def _array(values: Collection[str] | Collection[int]) -> ColumnElement[Any]:
+    numbers = bool(values) and isinstance(next(iter(values)), int)
+    return literal(list(values), ARRAY(Integer() if numbers else String()))
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
@@ -196,8 +233,6 @@ def _migrate(catalog: Catalog) -> None:
 
     with catalog.write() as connection:
         if connection.dialect.name == "postgresql":
-            from sqlalchemy import func
-
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         found = _revision_in(connection)
         if found == HEAD:
