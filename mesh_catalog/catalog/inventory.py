@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
     "read_product",
     "read_rules",
     "read_version_columns",
+    "to_column",
 ]
 
 
@@ -208,19 +210,21 @@ def _current_digest(connection: Connection, product: str) -> str | None:
 def _columns(connection: Connection, product: str, digest: str | None) -> tuple[Column, ...]:
     c = contract_columns.c
     query = select(contract_columns).where(c.product == product, c.digest == digest).order_by(c.position)
-    return tuple(
-        Column(
-            name=row["name"],
-            logical_type=row["logical_type"],
-            spark_type=row["spark_type"],
-            required=row["required"],
-            unique=row["is_unique"],
-            primary_key_position=row["primary_key_position"],
-            classification=row["classification"],
-            description=row["description"],
-            tags=tuple(row["tags"]),
-        )
-        for row in connection.execute(query).mappings()
+    return tuple(to_column(row) for row in connection.execute(query).mappings())
+
+
+def to_column(row: Mapping[str, Any] | RowMapping) -> Column:
+    """A column of a contract, from its row."""
+    return Column(
+        name=row["name"],
+        logical_type=row["logical_type"],
+        spark_type=row["spark_type"],
+        required=row["required"],
+        unique=row["is_unique"],
+        primary_key_position=row["primary_key_position"],
+        classification=row["classification"],
+        description=row["description"],
+        tags=tuple(row["tags"]),
     )
 
 

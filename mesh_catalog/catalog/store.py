@@ -107,6 +107,7 @@ def open_catalog(url: str) -> Catalog:
     try:
         if _revision(catalog) != HEAD:
             _migrate(catalog)
+            _fill_search(catalog)
     except BaseException:
         catalog.close()
         raise
@@ -243,6 +244,12 @@ def _migrate(catalog: Catalog) -> None:
                 "Upgrade mesh-catalog."
             )
         upgrade(connection)
+
+
+def _fill_search(catalog: Catalog) -> None:
+    from mesh_catalog.catalog.search_entries import fill_index  # late: only after a migration
+
+    fill_index(catalog)
 
 
 def _address(url: URL) -> str:
