@@ -20,6 +20,7 @@ __all__ = [
     "ProductRecord",
     "RuleRecord",
     "find_kind",
+    "list_domain",
     "list_products",
     "read_adopted",
     "read_columns",
@@ -32,6 +33,10 @@ __all__ = [
     "read_version_columns",
     "to_column",
 ]
+
+
+_NAMES = 200
+"""So many names are compared with one that is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +122,7 @@ def find_kind(catalog: Catalog, name: str) -> str:
         for kind, table in (("product", products), ("model", models), ("dashboard", dashboards)):
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
-        known = {
-            *connection.execute(select(products.c.name)).scalars(),
-            *connection.execute(select(models.c.name)).scalars(),
-            *connection.execute(select(dashboards.c.name)).scalars(),
-        }
-    raise _unknown(name, "product, model or dashboard", known)
+    raise _unknown(catalog, name, "product, model or dashboard")
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -132,6 +132,15 @@ def read_product(catalog: Catalog, name: str) -> ProductRecord:
         NotFoundError: There is none of this name.
     """
     return ProductRecord(**_kept(ProductRecord, _owned_row(catalog, products, name, "product")))
+
+
+def list_domain(catalog: Catalog, domain: str) -> list[ProductRecord]:
+    """The products and datasets of a domain that are not retired, by name."""
+    p = products.c
+    query = select(products, domains.c.on_call).join(domains, domains.c.name == p.domain)
+    with catalog.read() as connection:
+        rows = connection.execute(query.where(p.domain == domain, p.retired_at.is_(None)).order_by(p.name)).mappings()
+        return [ProductRecord(**_kept(ProductRecord, row)) for row in rows]
 
 
 def list_products(catalog: Catalog) -> list[str]:
@@ -233,8 +242,8 @@ def _owned_row(catalog: Catalog, table: Any, name: str, what: str) -> RowMapping
     query = select(table, domains.c.on_call).join(domains, domains.c.name == table.c.domain)
     with catalog.read() as connection:
         row = connection.execute(query.where(table.c.name == name)).mappings().one_or_none()
-        if row is None:
-            raise _unknown(name, what, set(connection.execute(select(table.c.name)).scalars()))
+    if row is None:
+        raise _unknown(catalog, name, what)
     return row
 
 
@@ -244,7 +253,18 @@ def _kept(kind: type[Any], row: RowMapping) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _unknown(name: str, what: str, known: set[str]) -> NotFoundError:
+def _unknown(catalog: Catalog, name: str, what: str) -> NotFoundError:
+    """Says what is near: of all names where they are few, else of those that search finds."""
+    from mesh_catalog.catalog.search import search  # late: only who mistypes pays for it
+
+    tables = {"product": products, "model": models, "dashboard": dashboards}
+    asked = {kind: table for kind, table in tables.items() if kind in what.replace(",", "").split()}
+    known: set[str] = set()
+    with catalog.read() as connection:
+        for table in asked.values():
+            known |= set(connection.execute(select(table.c.name).limit(_NAMES)).scalars())
+    if len(known) >= _NAMES:
+        known |= {hit.name for hit in search(catalog, name.rpartition(".")[2], limit=50) if hit.kind in asked}
     if not known:
         return NotFoundError(f"{name}: no such {what}; the catalog is empty. Fill it: mesh publish")
     return NotFoundError(f"{name}: no such {what} in the catalog.{nearest(name, known)}")

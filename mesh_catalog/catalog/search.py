@@ -292,6 +292,8 @@ def _count(connection: Connection, word: _Word) -> int:
 
 def _best(connection: Connection, scores: Mapping[int, float], limit: int) -> list[RowMapping]:
     """The best assets' rows; among equals by name, and where many are equal those that were registered last."""
+    if not scores:
+        return []
     order = sorted(scores, key=lambda asset: (-scores[asset], -asset))
     edge = scores[order[limit - 1]] if len(order) >= limit else -1.0
     chosen = [asset for asset in order[: max(_TIES, limit)] if scores[asset] >= edge]

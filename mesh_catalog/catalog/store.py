@@ -143,7 +143,9 @@ def upsert(
 def value_list(connection: Connection, values: Collection[str] | Collection[int]) -> FromClause:
     """Values as a table of one column `value`: one parameter, and one statement's text, however many they are."""
     if connection.dialect.name == "postgresql":
-        return func.unnest(_array(values)).table_valued("value", name="v").render_derived()
+        numbers = bool(values) and isinstance(next(iter(values)), int)
+        asked = literal(list(values), ARRAY(Integer() if numbers else String()))
+        return func.unnest(asked).table_valued("value", name="v").render_derived()
     return func.json_each(literal(canonical_json(list(values)))).table_valued("value", name="v")
 
 
@@ -152,13 +154,8 @@ def among(
 ) -> ColumnElement[bool]:
     """Whether a column is one of `values`, of which there may be tens of thousands."""
     if connection.dialect.name == "postgresql":
-        return asked == func.any(_array(values))
+        return asked == func.any(literal(list(values), ARRAY(asked.type)))
     return asked.in_(select(value_list(connection, values).c.value))
-
-
-def _array(values: Collection[str] | Collection[int]) -> ColumnElement[Any]:
-    numbers = bool(values) and isinstance(next(iter(values)), int)
-    return literal(list(values), ARRAY(Integer() if numbers else String()))
 
 
 def _engine(url: str) -> Engine:
