@@ -18,7 +18,7 @@ from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
 from mesh_catalog.catalog.inventory import read_owner
 from mesh_catalog.catalog.search_entries import dashboard_indexed, model_indexed, product_indexed
 from mesh_catalog.catalog.search_index import AssetKind, drop_words, index_assets, lock_index
-from mesh_catalog.catalog.store import Catalog, among, upsert, utc_now
+from mesh_catalog.catalog.store import Catalog, among, retried, upsert, utc_now
 from mesh_catalog.catalog.tables import (
     contract_columns,
     contracts,
@@ -80,6 +80,7 @@ def definition_digest(product: ProductSpec) -> str:
     return digest_of([build, product.source])
 
 
+@retried
 def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     """Make the catalog know exactly the domains, products, models and dashboards of a workspace.
 
@@ -130,6 +131,7 @@ def register_product(catalog: Catalog, contract: Contract, *, domain: str, owner
     register_products(catalog, [Dataset(contract=contract, domain=domain, owner=owner)])
 
 
+@retried
 def register_products(catalog: Catalog, datasets: Sequence[Dataset]) -> None:
     """Register datasets in one transaction; those that are known as they are cost a look. Some hundreds at once."""
     digests = {one.contract.id: contract_digest(one.contract) for one in datasets}
@@ -171,6 +173,7 @@ def register_products(catalog: Catalog, datasets: Sequence[Dataset]) -> None:
             plan_edges(connection, "product", predictions, reads)
 
 
+@retried
 def register_model(catalog: Catalog, model: ModelSpec) -> None:
     """Register one model and its domain, without a look at the rest of the workspace."""
     wanted = {("domain", model.domain.name): _domain_fingerprint(model.domain)}

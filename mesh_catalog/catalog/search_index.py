@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
-from mesh_catalog.catalog.store import among, upsert
+from mesh_catalog.catalog.store import among, insert_rows
 from mesh_catalog.catalog.tables import search_assets, search_parts, search_postings, search_typos, search_words
 from mesh_catalog.catalog.words import letters_of, words
 
@@ -84,8 +84,7 @@ def index_assets(connection: Connection, assets: Sequence[Indexed]) -> None:
         for key, found in impacts.items()
         for word, impact in found.items()
     ]
-    if rows:
-        connection.execute(insert(search_postings), sorted(rows, key=lambda row: (row["word_id"], row["impact"])))
+    insert_rows(connection, search_postings, sorted(rows, key=lambda row: (row["word_id"], row["impact"])))
 
 
 def drop_words(connection: Connection, kind: AssetKind, name: str) -> None:
@@ -180,8 +179,7 @@ def _renew_assets(connection: Connection, assets: Sequence[Indexed]) -> dict[tup
         for one in {(one.kind, one.name): one for one in assets}.values()
     ]
     fresh = [row for row in rows if (row["kind"], row["name"]) not in known]
-    if fresh:
-        connection.execute(insert(search_assets), fresh)
+    insert_rows(connection, search_assets, fresh)
     for row in rows:
         if (row["kind"], row["name"]) in known:
             changed = search_assets.update().where(a.id == known[str(row["kind"]), str(row["name"])])
@@ -202,15 +200,15 @@ def _word_ids(connection: Connection, wanted: set[str]) -> Mapping[str, int]:
     fresh = sorted(wanted - known.keys())
     if not fresh:
         return known
-    connection.execute(insert(search_words), [{"word": word} for word in fresh])
+    insert_rows(connection, search_words, [{"word": word} for word in fresh])
     added = _known_words(connection, fresh)
     plain = {word: found for word, found in added.items() if ":" not in word}
     parts: list[dict[str, Any]] = [
         {"part": part, "word_id": found} for word, found in plain.items() for part in _parts(word)
     ]
-    upsert(connection, search_parts, sorted(parts, key=lambda row: row["part"]))
+    insert_rows(connection, search_parts, sorted(parts, key=lambda row: row["part"]))
     typos = [{"key": key, "word_id": found} for word, found in plain.items() for key in typo_keys(word)]
-    upsert(connection, search_typos, sorted(typos, key=lambda row: row["key"]))
+    insert_rows(connection, search_typos, sorted(typos, key=lambda row: row["key"]))
     return known | added
 
 
