@@ -1,7 +1,7 @@
 """Finding products, models and dashboards by words: ranked, in any script, forgiving a typo or two, fast at a million.
 
-A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name), then
-itself without a plural or a particle; only where all that finds nothing does it find words that are a typo away. Rare
+A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name); only
+where all that finds nothing does it find itself without a plural or a particle, and words that are a typo away. Rare
 words weigh more; assets that match more of the query's words come first. Of a word that very many assets have, only
 those are looked at that are most about it: their first thousands. The same on SQLite and PostgreSQL, in this order.
 """
@@ -140,12 +140,13 @@ def _word(connection: Connection, word: str, reach: int) -> _Word:
     found = _listed(connection, _direct(connection, word), reach)
     if found.scores:
         return found
+    maybe = _near(connection, word)
     for shorter in shortened(word):
-        stems = _prefixed(connection, shorter)
-        found = _listed(connection, {i: (0.7 if text == shorter else 0.4, text) for i, text in stems.items()}, reach)
-        if found.scores:
-            return found
-    return _listed(connection, _near(connection, word), reach)
+        if stems := _prefixed(connection, shorter):
+            for i, text in stems.items():
+                maybe[i] = max(maybe.get(i, (0.0, text)), (0.7 if text == shorter else 0.4, text))
+            break
+    return _listed(connection, maybe, reach)
 
 
 def _direct(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
@@ -183,6 +184,8 @@ def _near(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
 
 
 def _closeness(word: str, text: str) -> float:
+    if text in (f"{word}s", f"{word}es"):
+        return 0.97
     share = len(word) / len(text)
     return 0.6 + 0.3 * share if text.startswith(word) else 0.3 + 0.3 * share
 
