@@ -22,6 +22,7 @@ REQUIRES = [
     "mlflow==3.17.2",
     "numpy>=2",
     "open-data-contract-standard==3.2.0",
+    "openlineage-python>=1.40,<2",
     "pandas>=2.2,<3",
     "pyarrow>=18",
     "pyspark==4.2.0",
@@ -30,6 +31,8 @@ REQUIRES = [
     "scipy>=1.13",
     "SQLAlchemy>=2.0.30",
     "sqlglot>=26,<31",
+    "starlette>=0.40",
+    "uvicorn>=0.30",
     "xgboost-cpu==3.2.0",
 ]
 EXTRAS = {

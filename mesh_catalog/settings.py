@@ -20,7 +20,7 @@ from mesh_catalog.errors import SettingsError, listed, nearest
 __all__ = ["Settings", "StorageSettings", "find_workspace", "load_settings", "read_storage_environment"]
 
 _PLACES = ("state", "lake", "catalog", "mlflow")
-_KEYS = (*_PLACES, "storage", "spark")
+_KEYS = (*_PLACES, "storage", "spark", "openlineage")
 _SPARK_KEYS = ("master", "conf")
 _STORAGE_KEYS = ("endpoint", "region", "path_style")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -91,6 +91,8 @@ class Settings:
     storage: StorageSettings = StorageSettings()
     adopted: Mapping[str, str] = field(default_factory=dict)
     """Product → location of its table, where that is not in the lake; `open_mesh` takes it from the catalog."""
+    openlineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Whom to tell of the mesh's runs: a transport's configuration of openlineage-python; empty for nobody."""
     principal: str = "unknown"
     """Who reads and writes: MESH_PRINCIPAL, else the operating system's user."""
 
@@ -160,6 +162,7 @@ def load_settings(
         spark_master=master or env.get("MESH_MASTER") or spark.get("master"),
         spark_conf={key: _spark_text(value) for key, value in spark.get("conf", {}).items()},
         storage=read_storage_environment(env, otherwise=values.get("storage")),
+        openlineage=values.get("openlineage", {}),
         principal=env.get("MESH_PRINCIPAL") or _user(),
     )
 
@@ -181,7 +184,21 @@ def _file_values(root: Path, name: str, *, explicit: bool) -> dict[str, Any]:
     if not isinstance(spark, dict) or not isinstance(spark.get("conf", {}), dict):
         raise document.error("spark and spark.conf must be mappings.", "spark")
     _known(document, spark, _SPARK_KEYS, "spark")
-    return {**document.data, "storage": _storage(document)}
+    return {**document.data, "storage": _storage(document), "openlineage": _openlineage(document)}
+
+
+def _openlineage(document: Document) -> Mapping[str, Any]:
+    given = document.data.get("openlineage", {})
+    if not isinstance(given, dict) or (given and not isinstance(given.get("type"), str)):
+        raise document.error("openlineage must be a mapping with a type: http, file, or none.", "openlineage")
+    url = given.get("url")
+    if given.get("type") == "http" and not (
+        isinstance(url, str) and re.fullmatch(r"https?://[^/@\s]+(/[^@\s]*)?", url)
+    ):
+        raise document.error("url must be http(s)://host:port, without a user.", "openlineage", "url")
+    if not isinstance(given.get("namespace", ""), str):
+        raise document.error("namespace must be a text.", "openlineage", "namespace")
+    return given
 
 
 def _storage(document: Document) -> StorageSettings:

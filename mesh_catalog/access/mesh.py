@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mesh_catalog.access.emission import Emission, transport_config
 from mesh_catalog.catalog.inventory import read_adopted
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.settings import Settings, load_settings
@@ -31,7 +32,7 @@ class Mesh:
 
 @contextmanager
 def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) -> Iterator[Mesh]:
-    """Open the mesh and close its catalog at the end.
+    """Open the mesh and close its catalog at the end; then whoever is to be told of its runs is told.
 
     Args:
         settings: Those of the workspace around the current folder where None.
@@ -47,14 +48,17 @@ def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) 
     os.environ.update(chosen.storage.environment())
     workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
     catalog = open_catalog(chosen.catalog_url)
+    emission = None
     try:
-        yield Mesh(
-            settings=replace(chosen, adopted=_adopted(catalog, workspace if with_workspace else None)),
-            workspace=workspace,
-            catalog=catalog,
-            principal=chosen.principal,
-        )
+        located = replace(chosen, adopted=_adopted(catalog, workspace if with_workspace else None))
+        config = transport_config(located)
+        if config is not None:
+            emission = Emission(located, catalog, config)
+            catalog.on_runs_ended = emission.queue
+        yield Mesh(settings=located, workspace=workspace, catalog=catalog, principal=chosen.principal)
     finally:
+        if emission is not None:
+            emission.send()
         catalog.close()
 
 

@@ -407,5 +407,5 @@ def _retire(connection: Connection, kind: str, name: str) -> None:
     if kind == "domain":
         return
     drop_words(connection, _INDEXED[kind], name)
-    planned = edges.c.last_version.is_(None) & (edges.c.from_kind != "model_version")
+    planned = edges.c.last_version.is_(None) & edges.c.last_at.is_(None) & (edges.c.from_kind != "model_version")
     connection.execute(delete(edges).where(edges.c.to_kind == kind, edges.c.to_name == name, planned))

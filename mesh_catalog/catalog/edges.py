@@ -25,7 +25,7 @@ __all__ = [
     "record_run_edges",
 ]
 
-NodeKind = Literal["source", "product", "model", "model_version", "dashboard"]
+NodeKind = Literal["source", "product", "model", "model_version", "dashboard", "dataset", "job"]
 Origin = Literal["declared", "openlineage"]
 SOURCE = "source"
 """How a transform names the files of its own source.yaml."""
@@ -79,7 +79,12 @@ def record_run_edges(
 def plan_edges(connection: Connection, kind: NodeKind, name: str, reads: Sequence[tuple[NodeKind, str]]) -> None:
     """Replace what is planned for a product, a model or a dashboard by what is declared now; what has run stays."""
     connection.execute(
-        delete(edges).where(edges.c.to_kind == kind, edges.c.to_name == name, edges.c.last_version.is_(None))
+        delete(edges).where(
+            edges.c.to_kind == kind,
+            edges.c.to_name == name,
+            edges.c.last_version.is_(None),
+            edges.c.last_at.is_(None),
+        )
     )
     rows = [_edge(origin, source, kind, name) for origin, source in reads]
     upsert(connection, edges, [{**row, "last_version": None} for row in rows])

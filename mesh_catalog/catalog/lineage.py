@@ -1,8 +1,9 @@
 """Lineage: what a product or a model came from, and what was made from it.
 
-The graph runs from source files over products, training datasets and models to predictions and dashboards. Only what
-still holds is drawn: edges that led to rows which an overwrite has replaced since are history. An edge that ends at
-something unknown makes the whole answer an error, since a list that lacks a part looks like one that is complete.
+The graph runs from source files over products, training datasets and models to predictions and dashboards, and over
+datasets and jobs outside the mesh of which OpenLineage events told. Only what still holds is drawn: edges that led to
+rows which an overwrite has replaced since are history. What is known to be missing makes the whole answer an error
+(gaps.py), since a list that lacks a part looks like one that is complete.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.edges import SOURCE, ColumnEdge, NodeKind
+from mesh_catalog.catalog.gaps import Gap, IncompleteLineageError, hidden_columns, unfinished_runs
 from mesh_catalog.catalog.inventory import find_kind
+from mesh_catalog.catalog.openlineage.events import ALL_COLUMNS
+from mesh_catalog.catalog.openlineage.naming import is_outside
+from mesh_catalog.catalog.openlineage.reading import find_outside, read_outside
 from mesh_catalog.catalog.store import Catalog, among
 from mesh_catalog.catalog.tables import (
     column_edges,
@@ -30,7 +35,6 @@ from mesh_catalog.catalog.tables import (
     runs,
 )
 from mesh_catalog.catalog.versions import newest_versions
-from mesh_catalog.errors import StorageError, listed
 
 __all__ = [
     "ColumnEdge",
@@ -39,6 +43,7 @@ __all__ = [
     "LineageGraph",
     "Link",
     "Node",
+    "find_node",
     "lineage",
     "links_by_node",
     "reached",
@@ -47,7 +52,8 @@ __all__ = [
 Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
 _Key = tuple[str, str]
-_KINDS: tuple[NodeKind, ...] = ("source", "product", "model", "model_version", "dashboard")
+_TOLD = 10
+_KINDS: tuple[NodeKind, ...] = ("source", "dataset", "job", "product", "model", "model_version", "dashboard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Node:
 
     kind: NodeKind
     name: str
-    """Of a source, the product whose source it is; of a model version, `model@version`."""
+    """Of a source, the product whose source it is; of a model version, `model@version`; outside `namespace#name`."""
     label: str
     """What a person calls it; of a source, its files."""
     domain: str | None = None
@@ -97,20 +103,25 @@ class ColumnLink:
 
 @dataclass(frozen=True, kw_only=True)
 class LineageGraph:
-    """Everything upstream or downstream of `root`, itself included. Always complete: an incomplete one is an error."""
+    """Everything upstream or downstream of `root`, itself included. Incomplete only where that was allowed."""
 
     root: _Key
     direction: Direction
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
     columns: tuple[ColumnLink, ...] = ()
+    beyond: tuple[_Key, ...] = ()
+    """Nodes at the depth that was asked for, which lead further."""
+    unknown: tuple[Gap, ...] = ()
+    """What is known to be missing."""
     complete: bool = True
 
     @property
     def differences(self) -> tuple[Link, ...]:
         """Links that only one of the two saw, where the other one looked at all."""
-        watched = {link.target for link in self.links if link.seen != "declared"}
-        return tuple(link for link in self.links if link.target in watched and link.seen != "both")
+        inside = [link for link in self.links if link.source[0] == "product" and link.target[0] == "product"]
+        watched = {link.target for link in inside if link.seen != "declared"}
+        return tuple(link for link in inside if link.target in watched and link.seen != "both")
 
     def node(self, key: _Key) -> Node:
         return self._by_key[key]
@@ -120,43 +131,92 @@ class LineageGraph:
         return {node.key: node for node in self.nodes}
 
 
-def lineage(catalog: Catalog, name: str, *, direction: Direction, columns: bool = False) -> LineageGraph:
-    """Follow the lineage of a product, a model or a dashboard to its ends.
+def lineage(
+    catalog: Catalog,
+    name: str,
+    *,
+    direction: Direction,
+    columns: bool = False,
+    depth: int | None = None,
+    allow_incomplete: bool = False,
+) -> LineageGraph:
+    """Follow the lineage of a product, a model, a dashboard, or a dataset or job outside, to its ends.
+
+    Args:
+        columns: Also which column came from which.
+        depth: How many links to follow; all of them where None.
+        allow_incomplete: Return what is known also where something is missing, with `unknown` saying what.
 
     Raises:
-        NotFoundError: `name` is no product, model or dashboard.
-        StorageError: An edge points to something that the catalog does not know.
+        NotFoundError: There is nothing of this name.
+        IncompleteLineageError: Something is known to be missing.
     """
-    root = (find_kind(catalog, name), name)
     with catalog.read() as connection:
-        links = _walk(connection, root, direction)
+        root = find_node(catalog, connection, name)
+        links, beyond = _walk(connection, root, direction, depth)
         keys = {root, *(link.source for link in links), *(link.target for link in links)}
         nodes = _nodes(connection, keys)
-        missing = sorted(keys - nodes.keys())
-        if missing:
-            raise _incomplete(name, direction, (f"{kind} '{missed}'" for kind, missed in missing))
         found = _column_links(connection, keys) if columns else []
-        unknown = _unknown_columns(connection, found)
-        if unknown:
-            raise _incomplete(name, direction, (f"column '{column}'" for column in unknown))
+        unknown = _strangers(keys - nodes.keys())
+        unknown += [
+            Gap(text=f"column '{column}', which no contract has") for column in _unknown_columns(connection, found)
+        ]
+        unknown += unfinished_runs(connection, keys, direction)
+        if columns:
+            unknown += hidden_columns(connection, links, found)
+    if unknown and not allow_incomplete:
+        raise _incomplete(name, direction, unknown)
+    links = [link for link in links if link.source in nodes and link.target in nodes]
     order = sorted(nodes.values(), key=lambda node: (node.key != root, _KINDS.index(node.kind), node.name))
-    return LineageGraph(root=root, direction=direction, nodes=tuple(order), links=tuple(links), columns=tuple(found))
+    return LineageGraph(
+        root=root,
+        direction=direction,
+        nodes=tuple(order),
+        links=tuple(links),
+        columns=tuple(found),
+        beyond=tuple(beyond),
+        unknown=tuple(unknown),
+        complete=not unknown,
+    )
+
+
+def find_node(catalog: Catalog, connection: Connection, name: str) -> _Key:
+    """The node of a name: of the mesh, or of a dataset (by any of its names) or a job outside.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    return find_outside(connection, name) or (find_kind(catalog, name), name)
+
+
+def _strangers(keys: Iterable[_Key]) -> list[Gap]:
+    return [Gap(text=f"{kind} '{name}', which the catalog does not know") for kind, name in sorted(keys)]
+
+
+def _incomplete(name: str, direction: str, unknown: Sequence[Gap]) -> IncompleteLineageError:
+    told = "; ".join(gap.text for gap in unknown[:_TOLD]) + (
+        f"; and {len(unknown) - _TOLD} more" if len(unknown) > _TOLD else ""
+    )
+    return IncompleteLineageError(
+        f"{name}: its {direction} lineage is incomplete. It leads to {told}. Publish it, bring back the folder that "
+        "declared it, or take what is known with --allow-incomplete."
+    )
 
 
 def reached(catalog: Catalog, name: str, *, direction: Direction) -> tuple[Node, ...]:
     """The nodes of `lineage` without its links, the root left out: whom a change concerns, fast where it is thousands.
 
     Raises:
-        NotFoundError: `name` is no product, model or dashboard.
-        StorageError: An edge points to something that the catalog does not know.
+        NotFoundError: There is nothing of this name.
+        IncompleteLineageError: Something is known to be missing.
     """
-    root = (find_kind(catalog, name), name)
     with catalog.read() as connection:
+        root = find_node(catalog, connection, name)
         keys = _walk_ends(connection, root, direction)
         nodes = _nodes(connection, keys)
-        missing = sorted(keys - nodes.keys())
-    if missing:
-        raise _incomplete(name, direction, (f"{kind} '{missed}'" for kind, missed in missing))
+        unknown = [*_strangers(keys - nodes.keys()), *unfinished_runs(connection, {root, *keys}, direction)]
+    if unknown:
+        raise _incomplete(name, direction, unknown)
     return tuple(sorted(nodes.values(), key=lambda node: (_KINDS.index(node.kind), node.name)))
 
 
@@ -178,25 +238,24 @@ def _walk_ends(connection: Connection, root: _Key, direction: Direction) -> set[
     return seen - {root}
 
 
-def _incomplete(name: str, direction: str, unknown: Iterable[str]) -> StorageError:
-    return StorageError(
-        f"{name}: its {direction} lineage is incomplete. It leads to {listed(unknown)}, which the catalog does not "
-        "know. Publish it, or bring back the folder that declared it."
-    )
-
-
-def _walk(connection: Connection, root: _Key, direction: Direction) -> list[Link]:
-    """Breadth first, a level a query; what was seen is not followed again, so a loop ends."""
+def _walk(connection: Connection, root: _Key, direction: Direction, depth: int | None) -> tuple[list[Link], list[_Key]]:
+    """Breadth first, a level a query; what was seen is not followed again, so a loop ends. Links, and nodes cut off."""
     found: list[Link] = []
     seen, level = {root}, [root]
     kept: dict[str, int | None] = {}
     while level:
-        ends: dict[_Key, None] = {}
-        for link in _links_at(connection, level, direction, kept):
-            found.append(link)
-            ends[link.source if direction == "upstream" else link.target] = None
-        level = [end for end in ends if end not in seen]
+        links = list(_links_at(connection, level, direction, kept))
+        ends = [(one.target, one.source) if direction == "upstream" else (one.source, one.target) for one in links]
+        if depth == 0:
+            return _ordered(found), sorted({near for near, far in ends if far not in seen})
+        found += links
+        level = list(dict.fromkeys(far for _, far in ends if far not in seen))
         seen.update(level)
+        depth = None if depth is None else depth - 1
+    return _ordered(found), []
+
+
+def _ordered(found: Iterable[Link]) -> list[Link]:
     return sorted(found, key=lambda link: (link.target, link.source))
 
 
@@ -263,6 +322,8 @@ def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
         "model": _model_nodes,
         "model_version": _version_nodes,
         "dashboard": _dashboard_nodes,
+        "dataset": _outside_nodes,
+        "job": _outside_nodes,
     }
     return {node.key: node for kind, names in _by_kind(keys).items() for node in readers[kind](connection, names)}
 
@@ -324,6 +385,11 @@ def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[N
         yield Node(kind="dashboard", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
+def _outside_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
+    for found in read_outside(connection, names):
+        yield Node(kind=found.kind, name=found.name, label=found.label, owner=found.owner, retired=found.dropped)
+
+
 def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
     asked = set(names)
     v = model_versions.c
@@ -336,15 +402,17 @@ def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Nod
 
 def _column_links(connection: Connection, keys: Iterable[_Key]) -> list[ColumnLink]:
     """Column edges among the datasets of the graph."""
-    inside = {name for kind, name in keys if kind in ("product", "source")}
+    inside = {name for kind, name in keys if kind in ("product", "source", "dataset")}
     kept: dict[str, int | None] = {}
     _learn_kept(connection, inside, kept)
     c = column_edges.c
     found: dict[tuple[str, str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     query = select(c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin, c.last_version)
+    query = query.add_columns(c.last_at)
     for row in connection.execute(query.where(among(connection, c.to_product, inside))):
-        from_product, from_column, to_product, to_column, kind, origin, version = row
-        if _holds("product", to_product, version, kept) and (from_product in inside or from_product == SOURCE):
+        from_product, from_column, to_product, to_column, kind, origin, version, at = row
+        holds = at is not None or _holds("product", to_product, version, kept)
+        if holds and (from_product in inside or from_product == SOURCE):
             found[from_product, from_column, to_product, to_column][origin].add(kind)
     return [
         ColumnLink(
@@ -363,6 +431,7 @@ def _unknown_columns(connection: Connection, links: Sequence[ColumnLink]) -> lis
     """Ends of column links that no contract of their product has ever had."""
     ends = {(link.to_product, link.to_column) for link in links}
     ends |= {(link.from_product, link.from_column) for link in links if link.from_product != SOURCE}
+    ends = {(name, column) for name, column in ends if not is_outside(name) and column != ALL_COLUMNS}
     known: dict[str, set[str]] = defaultdict(set)
     c = contract_columns.c
     of = {product for product, _ in ends}

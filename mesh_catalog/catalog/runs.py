@@ -193,6 +193,8 @@ def finish_runs(catalog: Catalog, ends: Sequence[RunEnd]) -> None:
     with catalog.write() as connection:
         for end in ends:
             _finish(connection, end)
+    if catalog.on_runs_ended is not None:
+        catalog.on_runs_ended([end.run_id for end in ends])
 
 
 def _finish(connection: Connection, end: RunEnd) -> None:

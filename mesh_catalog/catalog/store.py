@@ -97,6 +97,8 @@ class Catalog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.address = _address(engine.url)
+        self.on_runs_ended: Callable[[Sequence[str]], None] | None = None
+        """Told of the ids of runs once their end is in the catalog."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -34,6 +34,7 @@ VERBS = {
     "preview": ("preview", "The first rows of a product, personal values masked."),
     "sql": ("sql", "Query products by SQL, without Spark."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
+    "serve": ("serve", "Serve the catalog over HTTP, and take OpenLineage events in."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
     "score": ("score", "Score new rows with the champion and publish the predictions."),
@@ -164,6 +165,9 @@ def _prepare_process() -> None:
         logging.basicConfig(level=logging.INFO)
         return
     warnings.simplefilter("ignore")
+    told = logging.getLogger("mesh_catalog.access.emission")
+    if not told.handlers:
+        told.addHandler(logging.StreamHandler())  # a sentence on stderr: events that wait are the user's business
     if not logging.root.handlers:
         logging.root.addHandler(logging.NullHandler())  # else warnings of libraries go to stderr
 

@@ -5,7 +5,7 @@ Knows nothing of where the rows come from (`publish.py` does), nor of what they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.catalog.edges import ColumnEdge
     from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.lake.sources import SourceBatch
     from mesh_catalog.specs import Interval
@@ -68,6 +69,8 @@ class Batch:
     inputs: Mapping[str, int] = field(default_factory=dict)
     input_locations: Mapping[str, str] = field(default_factory=dict)
     source: SourceBatch | None = None
+    declared_columns: Callable[[], Sequence[ColumnEdge]] = tuple
+    """The columns' origins as the transform's text says them, for inputs that Spark's plan does not show."""
     interval: Interval | None = None
     """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
 
@@ -252,4 +255,6 @@ def _committed(spark: SparkSession, batch: Batch, manifest: Manifest, events: Ev
         )
     outputs = (batch.location, staging_root(batch.location))
     edges = column_edges(spark, events, product=batch.product, outputs=outputs, inputs=batch.input_locations)
+    if hidden := batch.inputs.keys() - {edge.from_product for edge in edges}:
+        edges += [edge for edge in batch.declared_columns() if edge.from_product in hidden]
     return Committed(manifest=manifest, commit=commit, edges=edges)

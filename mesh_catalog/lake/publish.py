@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import definition_digest, register_product
 from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
+from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.runs import (
     CheckRecord,
     finish_run,
@@ -38,6 +39,7 @@ from mesh_catalog.lake.inputs import read_inputs
 from mesh_catalog.lake.intervals import within
 from mesh_catalog.lake.manifest import Committed, record_commits, repair_catalog
 from mesh_catalog.lake.quarantine import publish_staged
+from mesh_catalog.lake.sql_columns import sql_column_edges
 from mesh_catalog.lake.table import TableState, read_table_state
 from mesh_catalog.lake.together import publish_group, undo_cut_off
 from mesh_catalog.lake.transform import run_transform
@@ -438,6 +440,13 @@ def _batch(
         inputs=inputs.versions,
         input_locations=inputs.locations,
         source=inputs.source,
+        declared_columns=lambda: sql_column_edges(
+            product,
+            {
+                name: {column.name: column.spark_type for column in read_version_columns(mesh.catalog, name, version)}
+                for name, version in inputs.versions.items()
+            },
+        ),
         interval=interval if product.contract.write_mode == "overwrite_interval" else None,
     )
 

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 
 from mesh_catalog.access.audit import read_audit
 from mesh_catalog.access.gate import request_read
+from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import latest_version, read_run, read_runs, read_versions
 from mesh_catalog.errors import BatchRefusedError, ConflictError, DocumentError, InputError, StorageError
 from mesh_catalog.lake import changes
@@ -89,6 +90,10 @@ def test_inserts_updates_and_deletes_reach_the_reader_once(copies: Shop) -> None
     assert copies.publish("shop.copies").outcome == "unchanged"
     asked = [event.version for event in read_audit(copies.mesh, "shop.orders") if event.purpose == "build"]
     assert asked == [2, 0]
+    found = lineage(copies.mesh.catalog, "shop.copies", direction="upstream", columns=True).columns
+    seen = {(link.from_column, link.to_column, link.seen) for link in found if link.from_product == "shop.orders"}
+    # the first run read a table, which Spark's plan shows; the second a stream, whose columns build.sql tells
+    assert seen == {("order_id", "order_id", "both"), ("amount", "amount", "both")}
     land(copies, "d", order(1, amount=11))
     assert copies.publish("shop.copies").version == newest.version + 1  # type: ignore[operator]
     assert rows(copies) == {1: 11.0, 2: 22.0, 4: 10.5}

@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
 from mesh_catalog.access.gate import read_audit, request_read
+from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import latest_version, read_runs
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, StorageError
@@ -73,6 +74,9 @@ def test_a_product_is_given_the_rows_that_another_of_the_set_is_about_to_have(pa
     assert read_runs(pair.mesh.catalog, "shop.totals", limit=1)[0].inputs == {"shop.orders": 1}
     reads = [event for event in read_audit(pair.mesh, "shop.orders") if event.purpose == "build"]
     assert sorted(event.version for event in reads if event.version is not None) == [0, 1]
+    found = lineage(pair.mesh.catalog, "shop.totals", direction="upstream", columns=True).columns
+    made = {(link.from_column, link.to_column, link.kinds) for link in found if link.to_product == "shop.totals"}
+    assert made == {("amount", "amount", ("AGGREGATION",))}
 
 
 def test_where_one_is_refused_none_is_published_and_no_file_is_left(pair: Shop) -> None:

@@ -19,6 +19,15 @@ from mesh_catalog.catalog.tables.asset_tables import (
 from mesh_catalog.catalog.tables.audit_tables import audit_events
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
+from mesh_catalog.catalog.tables.openlineage_tables import (
+    openlineage_aliases,
+    openlineage_columns,
+    openlineage_datasets,
+    openlineage_facets,
+    openlineage_flows,
+    openlineage_jobs,
+    openlineage_runs,
+)
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
     column_edges,
@@ -53,6 +62,13 @@ __all__ = [
     "metadata",
     "model_versions",
     "models",
+    "openlineage_aliases",
+    "openlineage_columns",
+    "openlineage_datasets",
+    "openlineage_facets",
+    "openlineage_flows",
+    "openlineage_jobs",
+    "openlineage_runs",
     "owners",
     "products",
     "retrainings",

@@ -78,6 +78,8 @@ class _Edges(TypedColumns):
     origin = Column(String, primary_key=True)
     last_version: Named[int | None] = Column(BigInteger)
     """The newest version of the target that this edge led to; null where it is only planned, or the target has none."""
+    last_at: Named[datetime | None] = Column(UtcDateTime)
+    """When an event of another producer told of it last; null for edges of our own runs."""
 
 
 class _ColumnEdges(TypedColumns):
@@ -88,6 +90,8 @@ class _ColumnEdges(TypedColumns):
     kind = Column(String, primary_key=True)
     origin = Column(String, primary_key=True)
     last_version: Named[int] = Column(BigInteger)
+    """-1 where only events of other producers told of it."""
+    last_at: Named[datetime | None] = Column(UtcDateTime)
 
 
 class _Leases(TypedColumns):

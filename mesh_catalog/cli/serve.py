@@ -1,0 +1,30 @@
+"""mesh serve: the catalog over HTTP, and OpenLineage events in."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Others than loopback need MESH_WEB_TOKEN.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5800, show_default=True)
+def command(host: str, port: int) -> None:
+    """Serve the catalog: GET products and lineage, POST OpenLineage events, until it is interrupted.
+
+    OpenLineage clients find it by OPENLINEAGE_URL. Where MESH_WEB_TOKEN is set, requests must send it as a bearer
+    token (OPENLINEAGE_API_KEY of the clients).
+
+    \b
+    Example:
+      mesh serve --port 5800
+    """
+    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.web.serving import read_token, serve
+
+    read_token(host)
+    with open_mesh(with_workspace=False) as mesh:
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"listens on http://{shown}:{port}   events: POST /api/v1/lineage   end: Ctrl-C", err=True)
+        serve(mesh, host=host, port=port)

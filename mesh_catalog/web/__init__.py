@@ -1,0 +1,1 @@
+"""The catalog over HTTP: OpenLineage events in, products and lineage out."""
