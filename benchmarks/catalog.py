@@ -12,6 +12,7 @@ others. Half of the datasets have a published version.
 - domain: the 120 tables of a domain.
 - impact: everything downstream of a dataset that 9,999 others come from, with owners and versions.
 - graph: the same with all its 50,000 links, as a drawing needs them; no bar.
+- events: OpenLineage events, 500 at once, half of them the COMPLETE of a START before; one input and one output each.
 - register: 500 datasets in one transaction, timed in their thousands while the mesh grows.
 
 Each operation warms up once. PostgreSQL is a server of this run's own, on this machine, with 1 GB of shared buffers.
@@ -32,12 +33,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from sqlalchemy import insert
 
 from mesh_catalog.catalog.assets import Dataset, register_products
 from mesh_catalog.catalog.inventory import list_domain, read_columns, read_product, read_rules
 from mesh_catalog.catalog.lineage import lineage, reached
+from mesh_catalog.catalog.openlineage.ingest import ingest, parse_events
 from mesh_catalog.catalog.search import find
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.catalog.tables import edges, runs, versions
@@ -46,6 +49,7 @@ from mesh_catalog.contracts.contract import Column, Contract
 
 BARS_MS = {"search": 50.0, "open": 10.0, "domain": 20.0, "impact": 300.0}
 REGISTERED_A_SECOND = 1_000
+EVENTS_A_SECOND = 1_000
 _Item = TypeVar("_Item")
 GROUP = 10_000
 TABLES = 120
@@ -255,6 +259,30 @@ def measure(catalog: Catalog, mesh: Mesh, calls: int) -> dict[str, dict[str, flo
     return {**found, "impact": {**found["impact"], "nodes": nodes}}
 
 
+def ingest_events(catalog: Catalog, count: int = 5_000) -> int:
+    """Events a second, from their JSON to the graph."""
+    documents = [json.dumps(_event(number)) for number in range(count)]
+    started = time.perf_counter()
+    for start in range(0, count, AT_ONCE):
+        events = parse_events(json.loads(document) for document in documents[start : start + AT_ONCE])
+        ingest(catalog, events, resolve=lambda _namespace, _name: None)
+    return round(count / (time.perf_counter() - started))
+
+
+def _event(number: int) -> dict[str, Any]:
+    run = number // 2
+    return {
+        "eventType": "COMPLETE" if number % 2 else "START",
+        "eventTime": f"2026-05-01T{run // 3600 % 24:02d}:{run // 60 % 60:02d}:{run % 60:02d}.000Z",
+        "producer": "https://example.org/benchmark",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": str(UUID(int=run + 1))},
+        "job": {"namespace": "bench", "name": f"job_{run % 500}"},
+        "inputs": [{"namespace": "warehouse", "name": f"raw.table_{run % 1_000}"}],
+        "outputs": [{"namespace": "warehouse", "name": f"mart.table_{run % 700}"}],
+    }
+
+
 @contextmanager
 def database(backend: str, folder: Path) -> Iterator[str]:
     """The URL of an empty database."""
@@ -274,9 +302,18 @@ def run(backend: str, mesh: Mesh, calls: int, folder: Path) -> dict[str, Any]:
         loaded = load(catalog, mesh)
         _analyse(catalog)
         found = measure(catalog, mesh, calls)
+        rate = ingest_events(catalog)
         size = _megabytes(catalog)
         catalog.close()
-    return {"backend": backend, "datasets": mesh.size, "columns": mesh.size * mesh.width, **loaded, "mb": size, **found}
+    return {
+        "backend": backend,
+        "datasets": mesh.size,
+        "columns": mesh.size * mesh.width,
+        **loaded,
+        "events_per_s": rate,
+        "mb": size,
+        **found,
+    }
 
 
 def _analyse(catalog: Catalog) -> None:
@@ -309,6 +346,7 @@ def print_result(result: dict[str, Any]) -> None:
         print(f"{name:10}{one['p50']:>10}{one['p95']:>10}{one['p99']:>10}   {verdict}")
     rates = ", ".join(f"{part} {result[f'register_{part}_per_s']:,}" for part in ("first", "all", "last"))
     verdict = "held" if result["register_last_per_s"] >= REGISTERED_A_SECOND else "missed"
+    print(f"events     a second: {result['events_per_s']:,}   >= {EVENTS_A_SECOND:,}")
     print(f"register   a second: {rates}   >= {REGISTERED_A_SECOND:,} {verdict}")
 
 

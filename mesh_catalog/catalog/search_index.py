@@ -38,7 +38,7 @@ Field = Literal["name", "tag", "domain", "owner", "column", "description", "deta
 FACETS = ("kind", "domain", "owner", "tag", "classification", "status")
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
 _IMPACTS_A_WEIGHT = 20
-_LOCK = 7_260_115
+_LOCK = 7_260_116
 """Key of PostgreSQL's advisory lock under which one process at a time adds to the index, as with SQLite anyway."""
 _TYPO_LETTERS = 7
 """Only so many letters at a word's start are looked at; what comes after is compared in full anyway."""
