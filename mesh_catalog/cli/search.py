@@ -41,7 +41,8 @@ def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **f
         emit_json(found if counts else hits)
         return
     if not hits:
-        click.echo(f"nothing matches '{text[:80]}'. What was never published is not in the catalog yet.", err=True)
+        what = f"nothing matches '{text[:80]}'" if text else "there is no such asset"
+        click.echo(f"{what}. What was never published is not in the catalog yet.", err=True)
         return
     rows = [(hit.name, hit.kind, hit.owner or "-", ", ".join(hit.matched), _cut(hit.description)) for hit in hits]
     print_table(rows, ("name", "kind", "owner", "found in", "description"))
