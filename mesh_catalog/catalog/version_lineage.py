@@ -13,10 +13,11 @@ from datetime import datetime
 from sqlalchemy import Connection, select, tuple_
 
 from mesh_catalog.catalog.lineage import Direction
+from mesh_catalog.catalog.openlineage.naming import is_outside
 from mesh_catalog.catalog.openlineage.storing import batches
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import model_versions, models, run_files, run_inputs, versions
-from mesh_catalog.errors import NotFoundError, listed
+from mesh_catalog.errors import InputError, NotFoundError, listed
 
 __all__ = ["VersionGraph", "VersionLink", "VersionNode", "version_lineage"]
 
@@ -57,7 +58,10 @@ def version_lineage(catalog: Catalog, product: str, version: int, *, direction: 
 
     Raises:
         NotFoundError: The product has no such version.
+        InputError: It is outside the mesh.
     """
+    if is_outside(product):
+        raise InputError(f"{product}: is outside the mesh, which keeps versions of its own products only.")
     root = (product, version)
     with catalog.read() as connection:
         if not _product_nodes(connection, [root]):
@@ -112,7 +116,9 @@ def _outputs(connection: Connection, level: Iterable[_Version]) -> set[tuple[_Ve
     for model, version, inputs, training_version, training in connection.execute(
         trained.join(models, models.c.name == m.model)
     ):
-        learned = {(name, number) for name, number in inputs.items()} | {(training, training_version)}
+        learned: set[_Version] = set(inputs.items())
+        if training_version is not None:
+            learned.add((training, training_version))
         found |= {(one, (model, version)) for one in learned & wanted}
     return found
 

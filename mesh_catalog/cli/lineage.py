@@ -30,7 +30,13 @@ class _Drawing(click.Group):
 
 @click.group("lineage", cls=_Drawing)
 def command() -> None:
-    """Draw lineage, or take OpenLineage events in."""
+    """Draw lineage, or take OpenLineage events in.
+
+    \b
+    Example:
+      mesh lineage payments.daily --upstream --columns
+      mesh lineage ingest events.ndjson
+    """
 
 
 @command.command("show")

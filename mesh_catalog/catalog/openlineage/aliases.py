@@ -103,8 +103,8 @@ def _move_in(
             at = table.c[name].in_(some) & table.c.last_at.is_not(None)
             if kind is not None:
                 at &= table.c[kind].in_(("dataset", "product"))
-            for row in connection.execute(select(table).where(at)).mappings():
-                found[tuple(row[key] for key in keys)] = dict(row)
+            for told in connection.execute(select(table).where(at)).mappings():
+                found[tuple(told[key] for key in keys)] = dict(told)
             connection.execute(delete(table).where(at))
     rows = []
     for row in found.values():

@@ -31,10 +31,11 @@ def kept_facets(kind: str, facets: Mapping[str, Any]) -> Iterator[tuple[str, str
             continue
         try:
             value = readers[name](facet)
-        except (AttributeError, KeyError, TypeError, ValueError):
+            text = canonical_json(value).encode("utf-8", "replace").decode()
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             continue
         if value:
-            yield name, canonical_json(value).encode("utf-8", "replace").decode()
+            yield name, text
 
 
 def _schema(facet: Mapping[str, Any]) -> list[dict[str, Any]]:

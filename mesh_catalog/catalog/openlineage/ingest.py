@@ -335,7 +335,7 @@ def _draw(
             drawn[ends] = max(drawn.get(ends, at), at)
     keys = ("from_kind", "from_name", "to_kind", "to_name")
     rows = [
-        dict(zip(keys, ends, strict=True)) | {"origin": origin, "last_version": None, "last_at": at}
+        {**dict(zip(keys, ends, strict=True)), "origin": origin, "last_version": None, "last_at": at}
         for ends, at in drawn.items()
     ]
     merge_rows(connection, edges, rows, {"last_at": "greatest"})
@@ -353,7 +353,7 @@ def _draw_columns(
             drawn[ends] = max(drawn.get(ends, at), at)
     keys = ("from_product", "from_column", "to_product", "to_column", "kind")
     rows = [
-        dict(zip(keys, ends, strict=True)) | {"origin": origin, "last_version": -1, "last_at": at}
+        {**dict(zip(keys, ends, strict=True)), "origin": origin, "last_version": -1, "last_at": at}
         for ends, at in drawn.items()
     ]
     merge_rows(connection, column_edges, rows, {"last_at": "greatest"})

@@ -49,7 +49,7 @@ def test_a_run_that_failed_is_known_and_gives_no_edge(empty: Catalog, end: str) 
 
 
 def test_a_stream_that_never_ends_counts_while_it_runs(empty: Catalog) -> None:
-    took = {"inputs": [dataset("a")], "outputs": [dataset("b")], "job_facets": STREAMING}
+    took: dict[str, Any] = {"inputs": [dataset("a")], "outputs": [dataset("b")], "job_facets": STREAMING}
     take(empty, [run_event("START", 0, **took), run_event("RUNNING", 1)])
     assert flows(empty) == {(A, LOAD), (LOAD, B)}
     assert lineage(empty, B, direction="upstream").complete
@@ -128,7 +128,7 @@ def test_the_meshs_own_runs_are_passed_over(catalog: Catalog) -> None:
 
 
 def test_a_run_that_began_and_never_ended_makes_the_answer_an_error_until_a_later_one_has(empty: Catalog) -> None:
-    took = {"inputs": [dataset("a")], "outputs": [dataset("b")]}
+    took: dict[str, Any] = {"inputs": [dataset("a")], "outputs": [dataset("b")]}
     take(empty, [run_event("COMPLETE", 0, **took), run_event("START", 5, run=RUN2, **took)])
     with pytest.raises(StorageError, match=rf"run {RUN2} of etl#load, which writes warehouse#b and has not ended"):
         lineage(empty, B, direction="upstream")

@@ -36,7 +36,8 @@ def test_an_event_that_is_wrong_is_refused_with_its_place_and_nothing_is_kept(
 
 
 def test_an_event_without_run_job_and_dataset_is_none() -> None:
-    for event in ({**PRODUCER, "eventTime": at(0)}, [], "text", None):
+    events: tuple[Any, ...] = ({**PRODUCER, "eventTime": at(0)}, [], "text", None)
+    for event in events:
         with pytest.raises(EventError):
             parse_event(event)
 

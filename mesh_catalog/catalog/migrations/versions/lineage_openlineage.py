@@ -50,9 +50,9 @@ def upgrade() -> None:
     for end in ("from", "to"):
         name = op.f(f"ix_openlineage_flows_{end}_kind_{end}_name")
         op.create_index(name, "openlineage_flows", [f"{end}_kind", f"{end}_name"])
-    keys = ("run_id", "job", "from_name", "from_column", "to_name", "to_column", "kind")
+    columns = ("run_id", "job", "from_name", "from_column", "to_name", "to_column", "kind")
     op.create_table(
-        "openlineage_columns", *_text(*keys), sa.PrimaryKeyConstraint(*keys, name=op.f("pk_openlineage_columns"))
+        "openlineage_columns", *_text(*columns), sa.PrimaryKeyConstraint(*columns, name=op.f("pk_openlineage_columns"))
     )
     op.create_table(
         "openlineage_datasets",
