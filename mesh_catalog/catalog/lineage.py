@@ -407,8 +407,9 @@ def _column_links(connection: Connection, keys: Iterable[_Key]) -> list[ColumnLi
     _learn_kept(connection, inside, kept)
     c = column_edges.c
     found: dict[tuple[str, str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    query = select(c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin, c.last_version)
-    query = query.add_columns(c.last_at)
+    query = select(
+        c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin, c.last_version, c.last_at
+    )
     for row in connection.execute(query.where(among(connection, c.to_product, inside))):
         from_product, from_column, to_product, to_column, kind, origin, version, at = row
         holds = at is not None or _holds("product", to_product, version, kept)
