@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from mesh_catalog.access.finding import search
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.lake.readers import read_arrow, read_batches, read_pandas, read_polars
     from mesh_catalog.lake.sql import sql
@@ -27,6 +28,7 @@ __all__ = [
     "read_batches",
     "read_pandas",
     "read_polars",
+    "search",
     "sql",
 ]
 
@@ -40,6 +42,7 @@ _LATE = {
     "read_batches": "mesh_catalog.lake.readers",
     "read_pandas": "mesh_catalog.lake.readers",
     "read_polars": "mesh_catalog.lake.readers",
+    "search": "mesh_catalog.access.finding",
     "sql": "mesh_catalog.lake.sql",
 }
 """Name → the module that it is loaded from when it is asked for."""

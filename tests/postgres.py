@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -71,6 +72,13 @@ def _user() -> str | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """The run's one PostgreSQL server; skips where none is installed."""
+    with run_server() as server:
+        yield server
+
+
+@contextmanager
+def run_server(*settings: str) -> Iterator[PostgresServer]:
+    """Run a server; `settings` as `shared_buffers=1GB`."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
@@ -94,6 +102,7 @@ def postgres() -> Iterator[PostgresServer]:
         assert made.returncode == 0, made.stderr
         server = PostgresServer(port=_free_port())
         command = [str(binaries / "postgres"), "-D", data, "-h", "127.0.0.1", "-p", str(server.port), "-k", str(folder)]
+        command += [word for setting in settings for word in ("-c", setting)]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([*command, "-F"], user=user, cwd=folder, stdout=log, stderr=log)
         try:

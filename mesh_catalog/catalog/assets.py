@@ -16,8 +16,9 @@ from sqlalchemy import Connection, delete, select, update
 from mesh_catalog.catalog.canonical import digest_of
 from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
 from mesh_catalog.catalog.inventory import read_owner
-from mesh_catalog.catalog.search import AssetKind, Entry, drop_words, index_words
-from mesh_catalog.catalog.store import Catalog, upsert, utc_now
+from mesh_catalog.catalog.search_entries import dashboard_indexed, model_indexed, product_indexed
+from mesh_catalog.catalog.search_index import AssetKind, drop_words, index_assets, lock_index
+from mesh_catalog.catalog.store import Catalog, among, retried, upsert, utc_now
 from mesh_catalog.catalog.tables import (
     contract_columns,
     contracts,
@@ -28,7 +29,6 @@ from mesh_catalog.catalog.tables import (
     owners,
     products,
 )
-from mesh_catalog.specs import split_name
 
 if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Contract
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 _INDEXED: Mapping[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
 
 __all__ = [
+    "Dataset",
     "SyncResult",
     "contract_digest",
     "definition_digest",
     "read_owner",
     "register_model",
     "register_product",
+    "register_products",
     "sync_workspace",
 ]
 
@@ -78,6 +80,7 @@ def definition_digest(product: ProductSpec) -> str:
     return digest_of([build, product.source])
 
 
+@retried
 def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     """Make the catalog know exactly the domains, products, models and dashboards of a workspace.
 
@@ -92,6 +95,7 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     changes = _Changes()
     if stale or gone:
         with catalog.write() as connection:
+            lock_index(connection)
             for kind, name in sorted(stale, key=_by_kind):
                 changes.note(name, (kind, name) in known)
                 if kind == "domain":
@@ -113,35 +117,63 @@ def _by_kind(key: tuple[str, str]) -> tuple[int, str]:
     return ("domain", "product", "model", "dashboard").index(key[0]), key[1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset that no folder of the workspace declares."""
+
+    contract: Contract
+    domain: str
+    owner: str | None
+
+
 def register_product(catalog: Catalog, contract: Contract, *, domain: str, owner: str | None) -> None:
     """Register a dataset that the framework writes itself, which no folder of the workspace declares."""
-    digest = contract_digest(contract)
-    fingerprint = digest_of(["dataset", domain, owner, digest])
-    query = select(products.c.name).where(
-        products.c.name == contract.id, products.c.fingerprint == fingerprint, products.c.retired_at.is_(None)
-    )
+    register_products(catalog, [Dataset(contract=contract, domain=domain, owner=owner)])
+
+
+@retried
+def register_products(catalog: Catalog, datasets: Sequence[Dataset]) -> None:
+    """Register datasets in one transaction; those that are known as they are cost a look. Some hundreds at once."""
+    digests = {one.contract.id: contract_digest(one.contract) for one in datasets}
+    prints = {
+        one.contract.id: digest_of(["dataset", one.domain, one.owner, digests[one.contract.id]]) for one in datasets
+    }
     with catalog.read() as connection:
-        if connection.execute(query).one_or_none() is not None:
-            return
+        p = products.c
+        query = select(p.name, p.fingerprint).where(among(connection, p.name, list(prints)), p.retired_at.is_(None))
+        known = set(connection.execute(query).tuples())
+    fresh = [one for one in datasets if (one.contract.id, prints[one.contract.id]) not in known]
+    if not fresh:
+        return
     with catalog.write() as connection:
-        _write_owner(connection, owner)
-        upsert(connection, domains, [{"name": domain, "owner": owner, "fingerprint": ""}])
-        _write_product(
-            connection,
-            contract,
-            digest,
-            domain=domain,
-            owner=owner,
-            kind="dataset",
-            source=None,
-            fingerprint=fingerprint,
+        lock_index(connection)
+        upsert(connection, owners, [{"name": name} for name in sorted({one.owner for one in fresh if one.owner})])
+        homes = {one.domain: {"name": one.domain, "owner": one.owner, "fingerprint": ""} for one in fresh}
+        upsert(connection, domains, list(homes.values()))
+        written = [
+            _product_row(
+                one.contract,
+                digests[one.contract.id],
+                domain=one.domain,
+                owner=one.owner,
+                kind="dataset",
+                source=None,
+                fingerprint=prints[one.contract.id],
+            )
+            for one in fresh
+        ]
+        _write_products(connection, written, [one.contract for one in fresh])
+        predicted = select(models.c.predictions_name, models.c.name).where(
+            among(connection, models.c.predictions_name, [one.contract.id for one in fresh])
         )
-        made_by = select(models.c.name).where(models.c.predictions_name == contract.id)
-        scorers: list[tuple[NodeKind, str]] = [("model", name) for name in connection.execute(made_by).scalars()]
-        if scorers:
-            plan_edges(connection, "product", contract.id, scorers)
+        scorers: dict[str, list[tuple[NodeKind, str]]] = {}
+        for predictions, model in connection.execute(predicted):
+            scorers.setdefault(predictions, []).append(("model", model))
+        for predictions, reads in scorers.items():
+            plan_edges(connection, "product", predictions, reads)
 
 
+@retried
 def register_model(catalog: Catalog, model: ModelSpec) -> None:
     """Register one model and its domain, without a look at the rest of the workspace."""
     wanted = {("domain", model.domain.name): _domain_fingerprint(model.domain)}
@@ -150,6 +182,7 @@ def register_model(catalog: Catalog, model: ModelSpec) -> None:
     if all(known.get(key) == fingerprint for key, fingerprint in wanted.items()):
         return
     with catalog.write() as connection:
+        lock_index(connection)
         _write_domain(connection, model.domain, wanted["domain", model.domain.name])
         _write_model(connection, model, wanted["model", model.name])
 
@@ -228,8 +261,7 @@ def _write_product_spec(
     connection: Connection, product: ProductSpec, fingerprint: str, reads: Sequence[tuple[NodeKind, str]]
 ) -> None:
     _write_owner(connection, product.owner)
-    _write_product(
-        connection,
+    row = _product_row(
         product.contract,
         contract_digest(product.contract),
         domain=product.domain.name,
@@ -238,11 +270,11 @@ def _write_product_spec(
         source=product.source.address if product.source else None,
         fingerprint=fingerprint,
     )
+    _write_products(connection, [row], [product.contract])
     plan_edges(connection, "product", product.name, reads)
 
 
-def _write_product(
-    connection: Connection,
+def _product_row(
     contract: Contract,
     digest: str,
     *,
@@ -251,8 +283,8 @@ def _write_product(
     kind: str,
     source: str | None,
     fingerprint: str,
-) -> None:
-    row = {
+) -> dict[str, Any]:
+    return {
         "name": contract.id,
         "domain": domain,
         "owner": owner,
@@ -270,25 +302,34 @@ def _write_product(
         "registered_at": utc_now(),
         "retired_at": None,
     }
-    upsert(connection, products, [row], change=[key for key in row if key not in ("name", "registered_at")])
-    _write_contract(connection, contract, digest)
-    index_words(connection, "product", contract.id, _product_entries(contract, domain, owner))
 
 
-def _write_contract(connection: Connection, contract: Contract, digest: str) -> None:
-    key = {"product": contract.id, "digest": digest}
-    rules = [_rule_json(asdict(rule)) for rule in contract.rules]
-    row = {
-        **key,
+def _write_products(connection: Connection, rows: Sequence[dict[str, Any]], promised: Sequence[Contract]) -> None:
+    """Write products, each with its contract, and what they are found by."""
+    upsert(connection, products, rows, change=[key for key in rows[0] if key not in ("name", "registered_at")])
+    made = [_contract_row(row, contract) for row, contract in zip(rows, promised, strict=True)]
+    upsert(connection, contracts, made)
+    columns = [one for row, contract in zip(rows, promised, strict=True) for one in _column_rows(row, contract)]
+    upsert(connection, contract_columns, columns)
+    index_assets(connection, [product_indexed(row, one.columns) for row, one in zip(rows, promised, strict=True)])
+
+
+def _contract_row(row: Mapping[str, Any], contract: Contract) -> dict[str, Any]:
+    return {
+        "product": row["name"],
+        "digest": row["contract_digest"],
         "version": contract.version,
-        "rules": rules,
+        "rules": [_rule_json(asdict(rule)) for rule in contract.rules],
         "document": contract.document,
-        "registered_at": utc_now(),
+        "registered_at": row["registered_at"],
     }
-    upsert(connection, contracts, [row])
-    columns = [
+
+
+def _column_rows(row: Mapping[str, Any], contract: Contract) -> list[dict[str, Any]]:
+    return [
         {
-            **key,
+            "product": row["name"],
+            "digest": row["contract_digest"],
             "position": position,
             "name": column.name,
             "logical_type": column.logical_type,
@@ -302,26 +343,10 @@ def _write_contract(connection: Connection, contract: Contract, digest: str) -> 
         }
         for position, column in enumerate(contract.columns)
     ]
-    upsert(connection, contract_columns, columns)
 
 
 def _rule_json(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rule[key] for key in ("id", "kind", "column", "severity", "text")}
-
-
-def _product_entries(contract: Contract, domain: str, owner: str | None) -> list[Entry]:
-    entries = [
-        Entry(field="name", label="name", text=split_name(contract.id)[1]),
-        Entry(field="domain", label="domain", text=domain),
-        Entry(field="owner", label=f"owner {owner}", text=owner or ""),
-        Entry(field="description", label="description", text=contract.description or ""),
-        *(Entry(field="tag", label=f"tag {tag}", text=tag) for tag in contract.tags),
-    ]
-    for column in contract.columns:
-        label = f"column {column.name}"
-        entries.append(Entry(field="column", label=label, text=column.name))
-        entries.append(Entry(field="detail", label=label, text=" ".join([column.description or "", *column.tags])))
-    return entries
 
 
 def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> None:
@@ -345,7 +370,7 @@ def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> 
         "retired_at": None,
     }
     upsert(connection, models, [row], change=[key for key in row if key not in ("name", "registered_at")])
-    index_words(connection, "model", model.name, _model_entries(model))
+    index_assets(connection, [model_indexed(row)])
     trained = select(edges.c.from_name).where(
         edges.c.to_kind == "model", edges.c.to_name == model.name, edges.c.from_kind == "model_version"
     )
@@ -354,19 +379,6 @@ def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> 
     scored = select(products.c.name).where(products.c.name == model.predictions_name)
     if connection.execute(scored).one_or_none() is not None:
         plan_edges(connection, "product", model.predictions_name, [("model", model.name)])
-
-
-def _model_entries(model: ModelSpec) -> list[Entry]:
-    features = [part for ref in model.features for part in (ref.product, ref.column or "")]
-    return [
-        Entry(field="name", label="name", text=split_name(model.name)[1]),
-        Entry(field="domain", label="domain", text=model.domain.name),
-        Entry(field="owner", label=f"owner {model.domain.owner}", text=model.domain.owner or ""),
-        Entry(field="description", label="goal", text=f"{model.goal} {model.decides or ''}"),
-        Entry(field="column", label=f"target {model.target}", text=model.target),
-        Entry(field="detail", label="features", text=" ".join(features)),
-        Entry(field="detail", label="algorithm", text=model.algorithm),
-    ]
 
 
 def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerprint: str) -> None:
@@ -386,15 +398,7 @@ def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerpri
     }
     upsert(connection, dashboards, [row], change=[key for key in row if key not in ("name", "registered_at")])
     plan_edges(connection, "dashboard", dashboard.name, [("product", name) for name in dashboard.reads])
-    entries = [
-        Entry(field="name", label="name", text=split_name(dashboard.name)[1]),
-        Entry(field="name", label="title", text=dashboard.title or ""),
-        Entry(field="domain", label="domain", text=dashboard.domain.name),
-        Entry(field="owner", label=f"owner {dashboard.owner}", text=dashboard.owner or ""),
-        Entry(field="description", label="description", text=dashboard.description or ""),
-        Entry(field="detail", label="reads", text=" ".join(dashboard.reads)),
-    ]
-    index_words(connection, "dashboard", dashboard.name, entries)
+    index_assets(connection, [dashboard_indexed(row)])
 
 
 def _retire(connection: Connection, kind: str, name: str) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, RowMapping, select, update
 
 from mesh_catalog.catalog.models import require_model
-from mesh_catalog.catalog.store import Catalog, dialect_insert, upsert, utc_now
+from mesh_catalog.catalog.store import Catalog, dialect_insert, retried, upsert, utc_now
 from mesh_catalog.catalog.tables import decisions, retrainings
 from mesh_catalog.errors import ConflictError, NotFoundError
 
@@ -74,6 +74,7 @@ def open_retraining(catalog: Catalog, model: str) -> RetrainingRecord | None:
     return _retraining(row) if row else None
 
 
+@retried
 def begin_retraining(
     catalog: Catalog, model: str, state: Mapping[str, Any], *, step: str = "decided", retraining_id: str | None = None
 ) -> RetrainingRecord:
@@ -103,6 +104,7 @@ def begin_retraining(
     return record
 
 
+@retried
 def advance_retraining(catalog: Catalog, retraining_id: str, step: str, state: Mapping[str, Any]) -> RetrainingRecord:
     """Write that a step is reached; returns the row as it is now.
 
@@ -120,6 +122,7 @@ def advance_retraining(catalog: Catalog, retraining_id: str, step: str, state: M
         return _retraining(connection.execute(query).mappings().one())
 
 
+@retried
 def finish_retraining(catalog: Catalog, retraining_id: str, outcome: str, reasons: Sequence[str]) -> None:
     """Close a retraining; closing it again with the same outcome changes nothing.
 
@@ -150,6 +153,7 @@ def read_retrainings(catalog: Catalog, model: str, limit: int | None = None) -> 
         return [_retraining(row) for row in connection.execute(query).mappings()]
 
 
+@retried
 def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
     """Keep a decision; one whose id is known stays as it is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "ProductRecord",
     "RuleRecord",
     "find_kind",
+    "list_domain",
     "list_products",
     "read_adopted",
     "read_columns",
@@ -29,7 +31,12 @@ __all__ = [
     "read_product",
     "read_rules",
     "read_version_columns",
+    "to_column",
 ]
+
+
+_NAMES = 200
+"""So many names are compared with one that is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +122,7 @@ def find_kind(catalog: Catalog, name: str) -> str:
         for kind, table in (("product", products), ("model", models), ("dashboard", dashboards)):
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
-        known = {
-            *connection.execute(select(products.c.name)).scalars(),
-            *connection.execute(select(models.c.name)).scalars(),
-            *connection.execute(select(dashboards.c.name)).scalars(),
-        }
-    raise _unknown(name, "product, model or dashboard", known)
+    raise _unknown(catalog, name, "product, model or dashboard")
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -130,6 +132,15 @@ def read_product(catalog: Catalog, name: str) -> ProductRecord:
         NotFoundError: There is none of this name.
     """
     return ProductRecord(**_kept(ProductRecord, _owned_row(catalog, products, name, "product")))
+
+
+def list_domain(catalog: Catalog, domain: str) -> list[ProductRecord]:
+    """The products and datasets of a domain that are not retired, by name."""
+    p = products.c
+    query = select(products, domains.c.on_call).join(domains, domains.c.name == p.domain)
+    with catalog.read() as connection:
+        rows = connection.execute(query.where(p.domain == domain, p.retired_at.is_(None)).order_by(p.name)).mappings()
+        return [ProductRecord(**_kept(ProductRecord, row)) for row in rows]
 
 
 def list_products(catalog: Catalog) -> list[str]:
@@ -208,19 +219,21 @@ def _current_digest(connection: Connection, product: str) -> str | None:
 def _columns(connection: Connection, product: str, digest: str | None) -> tuple[Column, ...]:
     c = contract_columns.c
     query = select(contract_columns).where(c.product == product, c.digest == digest).order_by(c.position)
-    return tuple(
-        Column(
-            name=row["name"],
-            logical_type=row["logical_type"],
-            spark_type=row["spark_type"],
-            required=row["required"],
-            unique=row["is_unique"],
-            primary_key_position=row["primary_key_position"],
-            classification=row["classification"],
-            description=row["description"],
-            tags=tuple(row["tags"]),
-        )
-        for row in connection.execute(query).mappings()
+    return tuple(to_column(row) for row in connection.execute(query).mappings())
+
+
+def to_column(row: Mapping[str, Any] | RowMapping) -> Column:
+    """A column of a contract, from its row."""
+    return Column(
+        name=row["name"],
+        logical_type=row["logical_type"],
+        spark_type=row["spark_type"],
+        required=row["required"],
+        unique=row["is_unique"],
+        primary_key_position=row["primary_key_position"],
+        classification=row["classification"],
+        description=row["description"],
+        tags=tuple(row["tags"]),
     )
 
 
@@ -229,8 +242,8 @@ def _owned_row(catalog: Catalog, table: Any, name: str, what: str) -> RowMapping
     query = select(table, domains.c.on_call).join(domains, domains.c.name == table.c.domain)
     with catalog.read() as connection:
         row = connection.execute(query.where(table.c.name == name)).mappings().one_or_none()
-        if row is None:
-            raise _unknown(name, what, set(connection.execute(select(table.c.name)).scalars()))
+    if row is None:
+        raise _unknown(catalog, name, what)
     return row
 
 
@@ -240,7 +253,18 @@ def _kept(kind: type[Any], row: RowMapping) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _unknown(name: str, what: str, known: set[str]) -> NotFoundError:
+def _unknown(catalog: Catalog, name: str, what: str) -> NotFoundError:
+    """Says what is near: of all names where they are few, else of those that search finds."""
+    from mesh_catalog.catalog.search import search  # late: only who mistypes pays for it
+
+    tables = {"product": products, "model": models, "dashboard": dashboards}
+    asked = {kind: table for kind, table in tables.items() if kind in what.replace(",", "").split()}
+    known: set[str] = set()
+    with catalog.read() as connection:
+        for table in asked.values():
+            known |= set(connection.execute(select(table.c.name).limit(_NAMES)).scalars())
+    if len(known) >= _NAMES:
+        known |= {hit.name for hit in search(catalog, name.rpartition(".")[2], limit=50) if hit.kind in asked}
     if not known:
         return NotFoundError(f"{name}: no such {what}; the catalog is empty. Fill it: mesh publish")
     return NotFoundError(f"{name}: no such {what} in the catalog.{nearest(name, known)}")

@@ -9,12 +9,13 @@ from datetime import timedelta
 
 from sqlalchemy import delete, or_, update
 
-from mesh_catalog.catalog.store import Catalog, dialect_insert, utc_now
+from mesh_catalog.catalog.store import Catalog, dialect_insert, retried, utc_now
 from mesh_catalog.catalog.tables import leases
 
 __all__ = ["acquire_lease", "release_lease", "renew_lease"]
 
 
+@retried
 def acquire_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -> bool:
     """Take the lease, or prolong one's own; False where somebody else holds it."""
     now = utc_now()
@@ -29,6 +30,7 @@ def acquire_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -
         return connection.execute(statement.returning(leases.c.name)).one_or_none() is not None
 
 
+@retried
 def renew_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -> bool:
     """Prolong a lease that one still holds; False where it expired or was lost: stop what it protects."""
     now = utc_now()
@@ -41,6 +43,7 @@ def renew_lease(catalog: Catalog, name: str, *, holder: str, seconds: float) -> 
         return bool(connection.execute(statement).rowcount == 1)
 
 
+@retried
 def release_lease(catalog: Catalog, name: str, *, holder: str) -> None:
     """Give the lease back; nothing happens where one does not hold it."""
     with catalog.write() as connection:

@@ -9,11 +9,12 @@ rows which an overwrite has replaced since are history. What is known to be miss
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tuple_
+from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.edges import SOURCE, ColumnEdge, NodeKind
 from mesh_catalog.catalog.gaps import Gap, IncompleteLineageError, hidden_columns, unfinished_runs
@@ -21,7 +22,7 @@ from mesh_catalog.catalog.inventory import find_kind
 from mesh_catalog.catalog.openlineage.events import ALL_COLUMNS
 from mesh_catalog.catalog.openlineage.naming import is_outside
 from mesh_catalog.catalog.openlineage.reading import find_outside, read_outside
-from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.store import Catalog, among
 from mesh_catalog.catalog.tables import (
     column_edges,
     contract_columns,
@@ -32,8 +33,8 @@ from mesh_catalog.catalog.tables import (
     products,
     run_files,
     runs,
-    versions,
 )
+from mesh_catalog.catalog.versions import newest_versions
 
 __all__ = [
     "ColumnEdge",
@@ -45,12 +46,12 @@ __all__ = [
     "find_node",
     "lineage",
     "links_by_node",
+    "reached",
 ]
 
 Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
 _Key = tuple[str, str]
-_BATCH = 400
 _TOLD = 10
 _KINDS: tuple[NodeKind, ...] = ("source", "dataset", "job", "product", "model", "model_version", "dashboard")
 
@@ -123,7 +124,11 @@ class LineageGraph:
         return tuple(link for link in inside if link.target in watched and link.seen != "both")
 
     def node(self, key: _Key) -> Node:
-        return next(node for node in self.nodes if node.key == key)
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> Mapping[_Key, Node]:
+        return {node.key: node for node in self.nodes}
 
 
 def lineage(
@@ -152,9 +157,10 @@ def lineage(
         keys = {root, *(link.source for link in links), *(link.target for link in links)}
         nodes = _nodes(connection, keys)
         found = _column_links(connection, keys) if columns else []
-        lost = [f"{kind} '{missed}', which the catalog does not know" for kind, missed in sorted(keys - nodes.keys())]
-        lost += [f"column '{column}', which no contract has" for column in _unknown_columns(connection, found)]
-        unknown = [Gap(text=text) for text in lost]
+        unknown = _strangers(keys - nodes.keys())
+        unknown += [
+            Gap(text=f"column '{column}', which no contract has") for column in _unknown_columns(connection, found)
+        ]
         unknown += unfinished_runs(connection, keys, direction)
         if columns:
             unknown += hidden_columns(connection, links, found)
@@ -183,6 +189,10 @@ def find_node(catalog: Catalog, connection: Connection, name: str) -> _Key:
     return find_outside(connection, name) or (find_kind(catalog, name), name)
 
 
+def _strangers(keys: Iterable[_Key]) -> list[Gap]:
+    return [Gap(text=f"{kind} '{name}', which the catalog does not know") for kind, name in sorted(keys)]
+
+
 def _incomplete(name: str, direction: str, unknown: Sequence[Gap]) -> IncompleteLineageError:
     told = "; ".join(gap.text for gap in unknown[:_TOLD]) + (
         f"; and {len(unknown) - _TOLD} more" if len(unknown) > _TOLD else ""
@@ -193,64 +203,109 @@ def _incomplete(name: str, direction: str, unknown: Sequence[Gap]) -> Incomplete
     )
 
 
+def reached(catalog: Catalog, name: str, *, direction: Direction) -> tuple[Node, ...]:
+    """The nodes of `lineage` without its links, the root left out: whom a change concerns, fast where it is thousands.
+
+    Raises:
+        NotFoundError: There is nothing of this name.
+        IncompleteLineageError: Something is known to be missing.
+    """
+    with catalog.read() as connection:
+        root = find_node(catalog, connection, name)
+        keys = _walk_ends(connection, root, direction)
+        nodes = _nodes(connection, keys)
+        unknown = [*_strangers(keys - nodes.keys()), *unfinished_runs(connection, {root, *keys}, direction)]
+    if unknown:
+        raise _incomplete(name, direction, unknown)
+    return tuple(sorted(nodes.values(), key=lambda node: (_KINDS.index(node.kind), node.name)))
+
+
+def _walk_ends(connection: Connection, root: _Key, direction: Direction) -> set[_Key]:
+    e = edges.c
+    near, far = (e.from_kind, e.from_name), (e.to_kind, e.to_name)
+    if direction == "upstream":
+        near, far = far, near
+    seen, level = {root}, {root}
+    kept: dict[str, int | None] = {}
+    while level:
+        rows: set[Any] = set()
+        for kind, names in _by_kind(level).items():
+            query = select(*far, e.to_kind, e.to_name, e.last_version)
+            rows.update(connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).tuples())
+        _learn_kept(connection, {row[3] for row in rows if row[4] is not None and row[2] == "product"}, kept)
+        level = {(row[0], row[1]) for row in rows if _holds(row[2], row[3], row[4], kept)} - seen
+        seen |= level
+    return seen - {root}
+
+
 def _walk(connection: Connection, root: _Key, direction: Direction, depth: int | None) -> tuple[list[Link], list[_Key]]:
     """Breadth first, a level a query; what was seen is not followed again, so a loop ends. Links, and nodes cut off."""
-    found: dict[tuple[_Key, _Key], Link] = {}
+    found: list[Link] = []
     seen, level = {root}, [root]
+    kept: dict[str, int | None] = {}
     while level:
-        following: list[_Key] = []
-        links = list(_links_at(connection, level, direction))
+        links = list(_links_at(connection, level, direction, kept))
+        ends = [(one.target, one.source) if direction == "upstream" else (one.source, one.target) for one in links]
         if depth == 0:
-            ends = [(one.target, one.source) if direction == "upstream" else (one.source, one.target) for one in links]
             return _ordered(found), sorted({near for near, far in ends if far not in seen})
-        for link in links:
-            found[link.source, link.target] = link
-            end = link.source if direction == "upstream" else link.target
-            if end not in seen:
-                seen.add(end)
-                following.append(end)
-        level, depth = following, None if depth is None else depth - 1
+        found += links
+        level = list(dict.fromkeys(far for _, far in ends if far not in seen))
+        seen.update(level)
+        depth = None if depth is None else depth - 1
     return _ordered(found), []
 
 
-def _ordered(found: Mapping[tuple[_Key, _Key], Link]) -> list[Link]:
-    return sorted(found.values(), key=lambda link: (link.target, link.source))
+def _ordered(found: Iterable[Link]) -> list[Link]:
+    return sorted(found, key=lambda link: (link.target, link.source))
 
 
-def _links_at(connection: Connection, level: Sequence[_Key], direction: Direction) -> Iterator[Link]:
-    origins: dict[tuple[_Key, _Key], dict[str, int | None]] = defaultdict(dict)
-    near = (edges.c.to_kind, edges.c.to_name) if direction == "upstream" else (edges.c.from_kind, edges.c.from_name)
-    for some in _batches(level):
-        query = _current(tuple_(*near).in_(some))
-        for from_kind, from_name, to_kind, to_name, origin, version in connection.execute(query):
-            origins[(from_kind, from_name), (to_kind, to_name)][origin] = version
-    for (source, target), by in sorted(origins.items()):
+def _links_at(
+    connection: Connection, level: Iterable[_Key], direction: Direction, kept: dict[str, int | None]
+) -> Iterator[Link]:
+    """Links at a level's nodes: those that led to rows which are still in their target's table, or that are planned.
+
+    `kept` holds of each product the oldest version whose rows are in its table, and is filled on the way.
+    """
+    e = edges.c
+    near = (e.to_kind, e.to_name) if direction == "upstream" else (e.from_kind, e.from_name)
+    rows: list[Any] = []
+    for kind, names in _by_kind(level).items():
+        query = select(e.from_kind, e.from_name, e.to_kind, e.to_name, e.origin, e.last_version)
+        rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names)))
+    _learn_kept(connection, {row[3] for row in rows if row[5] is not None and row[2] == "product"}, kept)
+    origins: dict[tuple[str, str, str, str], dict[str, int | None]] = {}
+    for from_kind, from_name, to_kind, to_name, origin, version in rows:
+        if _holds(to_kind, to_name, version, kept):
+            origins.setdefault((from_kind, from_name, to_kind, to_name), {})[origin] = version
+    for (from_kind, from_name, to_kind, to_name), by in origins.items():
         yield Link(
-            source=source,
-            target=target,
+            source=(from_kind, from_name),
+            target=(to_kind, to_name),
             seen=_seen(by),
-            planned=target[0] in ("product", "model")
-            and source[0] in ("source", "product")
+            planned=to_kind in ("product", "model")
+            and from_kind in ("source", "product")
             and set(by.values()) == {None},
         )
 
 
-def _current(condition: ColumnElement[bool]) -> Select[str, str, str, str, str, int | None]:
-    """Edges that led to rows which are still in their target's table, or that are planned."""
-    newest = _newest_versions().subquery()
-    return (
-        select(
-            edges.c.from_kind, edges.c.from_name, edges.c.to_kind, edges.c.to_name, edges.c.origin, edges.c.last_version
-        )
-        .outerjoin(newest, (newest.c.product == edges.c.to_name) & (edges.c.to_kind == "product"))
-        .where(condition, or_(edges.c.last_version.is_(None), edges.c.last_version >= newest.c.kept_from))
-    )
+def _holds(to_kind: str, to_name: str, version: int | None, kept: Mapping[str, int | None]) -> bool:
+    if version is None:
+        return True
+    oldest = kept.get(to_name) if to_kind == "product" else None
+    return oldest is not None and version >= oldest
 
 
-def _newest_versions() -> Select[str, int, int]:
-    other = versions.alias()
-    newest = select(func.max(other.c.version)).where(other.c.product == versions.c.product).scalar_subquery()
-    return select(versions.c.product, versions.c.version, versions.c.kept_from).where(versions.c.version == newest)
+def _learn_kept(connection: Connection, names: Collection[str], kept: dict[str, int | None]) -> None:
+    wanted = [name for name in names if name not in kept]
+    kept.update(dict.fromkeys(wanted))
+    kept.update({name: oldest for name, _, oldest in newest_versions(connection, wanted)})
+
+
+def _by_kind(keys: Iterable[_Key]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = defaultdict(list)
+    for kind, name in sorted(keys):
+        names[kind].append(name)
+    return names
 
 
 def _seen(origins: Iterable[str]) -> Seen:
@@ -261,10 +316,6 @@ def _seen(origins: Iterable[str]) -> Seen:
 
 
 def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
-    names: dict[str, list[str]] = defaultdict(list)
-    for kind, name in sorted(keys):
-        names[kind].append(name)
-    found: dict[_Key, Node] = {}
     readers = {
         "product": _product_nodes,
         "source": _source_nodes,
@@ -274,28 +325,21 @@ def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
         "dataset": _outside_nodes,
         "job": _outside_nodes,
     }
-    for kind, several in names.items():
-        for some in _batches(several):
-            for node in readers[kind](connection, some):
-                found[node.key] = node
-    return found
+    return {node.key: node for kind, names in _by_kind(keys).items() for node in readers[kind](connection, names)}
 
 
 def _product_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
-    newest = _newest_versions().where(versions.c.product.in_(names)).subquery()
-    query = (
-        select(products.c.name, products.c.domain, products.c.owner, products.c.retired_at, newest.c.version)
-        .outerjoin(newest, newest.c.product == products.c.name)
-        .where(products.c.name.in_(names))
-    )
-    for name, domain, owner, retired_at, version in connection.execute(query):
+    newest = {name: version for name, version, _ in newest_versions(connection, names)}
+    p = products.c
+    query = select(p.name, p.domain, p.owner, p.retired_at).where(among(connection, p.name, names))
+    for name, domain, owner, retired_at in connection.execute(query):
         yield Node(
             kind="product",
             name=name,
             label=name,
             domain=domain,
             owner=owner,
-            version=version,
+            version=newest.get(name),
             retired=retired_at is not None,
         )
 
@@ -304,7 +348,7 @@ def _source_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node
     counted = (
         select(runs.c.product, func.count().label("files"), func.min(run_files.c.path).label("first"))
         .join(run_files, run_files.c.run_id == runs.c.id)
-        .where(runs.c.product.in_(names))
+        .where(among(connection, runs.c.product, names))
         .group_by(runs.c.product)
         .subquery()
     )
@@ -317,7 +361,7 @@ def _source_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node
             counted.c.first,
         )
         .outerjoin(counted, counted.c.product == products.c.name)
-        .where(products.c.name.in_(names))
+        .where(among(connection, products.c.name, names))
     )
     for name, domain, source, files, first in connection.execute(query):
         label = source or first or f"files of {name}"
@@ -327,14 +371,16 @@ def _source_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node
 
 
 def _model_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
-    query = select(models.c.name, models.c.domain, models.c.owner, models.c.retired_at).where(models.c.name.in_(names))
+    query = select(models.c.name, models.c.domain, models.c.owner, models.c.retired_at).where(
+        among(connection, models.c.name, names)
+    )
     for name, domain, owner, retired_at in connection.execute(query):
         yield Node(kind="model", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
 def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
     d = dashboards.c
-    query = select(d.name, d.domain, d.owner, d.retired_at).where(d.name.in_(names))
+    query = select(d.name, d.domain, d.owner, d.retired_at).where(among(connection, d.name, names))
     for name, domain, owner, retired_at in connection.execute(query):
         yield Node(kind="dashboard", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
@@ -345,29 +391,30 @@ def _outside_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Nod
 
 
 def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
-    pairs = [(model, int(version)) for model, _, version in (name.rpartition("@") for name in names)]
-    query = select(model_versions.c.model, model_versions.c.version).where(
-        tuple_(model_versions.c.model, model_versions.c.version).in_(pairs)
-    )
-    for model, version in connection.execute(query):
-        yield Node(kind="model_version", name=f"{model}@{version}", label=f"{model} v{version}", version=version)
+    asked = set(names)
+    v = model_versions.c
+    of = {model for model, _, _ in (name.rpartition("@") for name in names)}
+    for model, version in connection.execute(select(v.model, v.version).where(among(connection, v.model, of))):
+        name = f"{model}@{version}"
+        if name in asked:
+            yield Node(kind="model_version", name=name, label=f"{model} v{version}", version=version)
 
 
 def _column_links(connection: Connection, keys: Iterable[_Key]) -> list[ColumnLink]:
     """Column edges among the datasets of the graph."""
     inside = {name for kind, name in keys if kind in ("product", "source", "dataset")}
-    newest = _newest_versions().subquery()
+    kept: dict[str, int | None] = {}
+    _learn_kept(connection, inside, kept)
     c = column_edges.c
     found: dict[tuple[str, str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for some in _batches(sorted(inside)):
-        query = (
-            select(c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin)
-            .outerjoin(newest, newest.c.product == c.to_product)
-            .where(c.to_product.in_(some), or_(c.last_version >= newest.c.kept_from, c.last_at.is_not(None)))
-        )
-        for from_product, from_column, to_product, to_column, kind, origin in connection.execute(query):
-            if from_product in inside or from_product == SOURCE:
-                found[from_product, from_column, to_product, to_column][origin].add(kind)
+    query = select(
+        c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin, c.last_version, c.last_at
+    )
+    for row in connection.execute(query.where(among(connection, c.to_product, inside))):
+        from_product, from_column, to_product, to_column, kind, origin, version, at = row
+        holds = at is not None or _holds("product", to_product, version, kept)
+        if holds and (from_product in inside or from_product == SOURCE):
+            found[from_product, from_column, to_product, to_column][origin].add(kind)
     return [
         ColumnLink(
             from_product=key[0],
@@ -388,16 +435,12 @@ def _unknown_columns(connection: Connection, links: Sequence[ColumnLink]) -> lis
     ends = {(name, column) for name, column in ends if not is_outside(name) and column != ALL_COLUMNS}
     known: dict[str, set[str]] = defaultdict(set)
     c = contract_columns.c
-    for some in _batches(sorted({product for product, _ in ends})):
-        for product, column in connection.execute(select(c.product, c.name).where(c.product.in_(some)).distinct()):
-            known[product].add(column)
+    of = {product for product, _ in ends}
+    for product, column in connection.execute(
+        select(c.product, c.name).where(among(connection, c.product, of)).distinct()
+    ):
+        known[product].add(column)
     return sorted(f"{product}.{column}" for product, column in ends if column not in known[product])
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Databases bound the number of parameters."""
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]
 
 
 def links_by_node(graph: LineageGraph) -> Mapping[_Key, tuple[Link, ...]]:

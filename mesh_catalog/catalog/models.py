@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from mesh_catalog.catalog.edges import record_model_edges
-from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.store import Catalog, retried
 from mesh_catalog.catalog.tables import alias_moves, model_versions, models
 from mesh_catalog.errors import ConflictError, NotFoundError, nearest
 
@@ -69,6 +69,7 @@ def require_model(connection: Connection, model: str) -> None:
         raise NotFoundError(f"{model}: no such model in the catalog.{nearest(model, known)}")
 
 
+@retried
 def record_model_version(catalog: Catalog, record: ModelVersionRecord) -> None:
     """Keep a version and its lineage; telling it again changes nothing.
 
@@ -132,6 +133,7 @@ def pinned_versions(catalog: Catalog, product: str) -> dict[int, tuple[str, ...]
     return {version: tuple(names) for version, names in sorted(found.items())}
 
 
+@retried
 def set_alias(catalog: Catalog, model: str, alias: str, version: int | None, *, reason: str, at: datetime) -> bool:
     """Point an alias at a version, or take it away (None); False where it points there already.
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from mesh_catalog.catalog.edges import ColumnEdge, record_run_edges
 from mesh_catalog.catalog.leases import acquire_lease, release_lease, renew_lease
-from mesh_catalog.catalog.store import Catalog, upsert, utc_now
+from mesh_catalog.catalog.store import Catalog, retried, upsert, utc_now
 from mesh_catalog.catalog.tables import checks, run_files, run_inputs, runs
 from mesh_catalog.catalog.versions import (
     VersionRecord,
@@ -106,6 +106,7 @@ class RunEnd:
     source_files: Sequence[str] = ()
 
 
+@retried
 def start_run(
     catalog: Catalog,
     *,
@@ -178,6 +179,7 @@ def finish_run(
     finish_runs(catalog, [end])
 
 
+@retried
 def finish_runs(catalog: Catalog, ends: Sequence[RunEnd]) -> None:
     """Write the ends of runs and everything that they found, in one transaction: readers see all or none.
 

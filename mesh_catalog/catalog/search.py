@@ -1,42 +1,49 @@
-"""Finding products and models by words: ranked, in any script, forgiving a typo or two.
+"""Finding products, models and dashboards by words: ranked, in any script, forgiving a typo or two, fast at a million.
 
-Every asset's words lie in one table. A query word finds its equals, words that begin with it, words that contain it (a
-Korean compound, a long name), then itself without a plural or a particle; only where all that finds nothing does it
-find words that are a typo away. Rare words weigh more; assets that match more of the query's words come first.
+A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name); only
+where all that finds nothing does it find itself without a plural or a particle, and words that are a typo away. Rare
+words weigh more; assets that match more of the query's words come first. Of a word that very many assets have, only
+those are looked at that are most about it: their first thousands. The same on SQLite and PostgreSQL, in this order.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
-from mesh_catalog.catalog.store import Catalog, upsert
-from mesh_catalog.catalog.tables import dashboards, models, products, search_terms
+from mesh_catalog.catalog.search_index import (
+    FACETS,
+    AssetKind,
+    Entry,
+    drop_words,
+    facet_word,
+    index_words,
+    typo_keys,
+    weigh_entry,
+)
+from mesh_catalog.catalog.store import Catalog, among, value_list
+from mesh_catalog.catalog.tables import search_assets, search_parts, search_postings, search_typos, search_words
 from mesh_catalog.catalog.words import near_words, shortened, words
+from mesh_catalog.errors import InputError, listed
 
-__all__ = ["AssetKind", "Entry", "Hit", "drop_words", "index_words", "search"]
+__all__ = ["FACETS", "AssetKind", "Entry", "Found", "Hit", "drop_words", "find", "index_words", "search"]
 
-AssetKind = Literal["product", "model", "dashboard"]
-_KINDS: dict[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
-_WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
-_DATASET_FACTOR = 0.7
-"""Of datasets that the framework writes itself: whoever searches mostly means the product."""
-_NAMES_A_QUERY = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A text to find an asset by."""
-
-    field: Literal["name", "tag", "domain", "owner", "column", "description", "detail"]
-    label: str
-    """What is shown when it matched, for example `column tx_amount`."""
-    text: str
+_MEANT = 16
+"""So many words of the vocabulary may be meant by one that was typed."""
+_LOOKED_AT = 2_000
+"""So many assets of one word are looked at, the heaviest first."""
+_TO_NARROW = 5_000
+"""The same, where a facet that many assets share narrows the search."""
+_OTHERS = 300
+"""Of words that are not the rarest of the query."""
+_TIES = 500
+_AFTER = "\U0010ffff"
+"""Greater than any letter."""
+_QUERY_WORDS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,121 +60,295 @@ class Hit:
     """Where the words were found, the best first."""
 
 
-@dataclass(frozen=True)
-class _Match:
-    kind: str
-    asset: str
-    label: str
-    score: float
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The answer to a search."""
+
+    hits: tuple[Hit, ...]
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Facet → value → how many of the assets that were looked at have it, most frequent first."""
+    whole: bool = True
+    """False where more assets match than were looked at: then the counts are of the best ones."""
 
 
-def index_words(connection: Connection, kind: AssetKind, name: str, entries: Sequence[Entry]) -> None:
-    """Replace the words that an asset is found by."""
-    drop_words(connection, kind, name)
-    rows = [
-        {"term": term, "kind": kind, "asset": name, "field": entry.field, "label": entry.label}
-        for entry in entries
-        for term in words(entry.text)
-    ]
-    upsert(connection, search_terms, rows)
+@dataclass(kw_only=True)
+class _Word:
+    """A word that was typed, and what was found for it."""
 
+    meant: Mapping[int, float]
+    """Id of a word of the vocabulary → how close it is to the one typed, up to 1."""
+    texts: Mapping[str, float]
+    scores: dict[int, float]
+    """Asset → score."""
+    whole: bool
+    count: int
 
-def drop_words(connection: Connection, kind: AssetKind, name: str) -> None:
-    connection.execute(delete(search_terms).where(search_terms.c.kind == kind, search_terms.c.asset == name))
+    def take(self, asset: int, word: int, impact: int) -> None:
+        self.scores[asset] = max(self.scores.get(asset, 0.0), impact * self.meant[word])
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
     """The products, models and dashboards that match `text` best, best first; retired ones are left out."""
-    asked = words(text)
-    if not asked or limit < 1:
-        return []
+    return list(find(catalog, text, limit=limit).hits) if words(text) else []
+
+
+def find(
+    catalog: Catalog,
+    text: str,
+    *,
+    limit: int = 20,
+    where: Mapping[str, Collection[str]] | None = None,
+    counts: bool = False,
+) -> Found:
+    """Search, narrowed by facets and with the counts of each.
+
+    Args:
+        text: Words; where there is none, everything that `where` leaves, by name.
+        where: Facet → values of which an asset has one: kind, domain, owner, tag, classification, status.
+        counts: Count the facets of what was found.
+
+    Raises:
+        InputError: There is no such facet.
+    """
+    wanted = {facet: sorted(values) for facet, values in (where or {}).items() if values}
+    if unknown := sorted(wanted.keys() - set(FACETS)):
+        raise InputError(f"search: {listed(unknown)} is no facet. There are {', '.join(FACETS)}.")
+    asked = words(text)[:_QUERY_WORDS]
+    if limit < 1 or not (asked or wanted):
+        return Found(hits=())
     with catalog.read() as connection:
-        count = connection.execute(select(func.count()).select_from(products)).scalar_one()
-        found = [_best_of_asset(_matches(connection, word), count) for word in asked]
-        assets = {asset for matches in found for asset in matches}
-        known = _describe(connection, assets)
-    hits = [_hit(asset, [matches.get(asset) for matches in found], known[asset]) for asset in assets if asset in known]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.name))[:limit]
+        narrow = [_facet(connection, facet, values) for facet, values in wanted.items()]
+        reach = _TO_NARROW if any(not one.whole for one in narrow) else _LOOKED_AT
+        typed = [_word(connection, word, reach) for word in asked]
+        pool = _pool(connection, typed, narrow)
+        scores = _scores(connection, typed, pool)
+        rows = _best(connection, scores, limit)
+        hits = tuple(_hit(row, scores[row["id"]], typed) for row in rows)
+        told = _count_facets(connection, sorted(scores, key=lambda one: -scores[one])[:_LOOKED_AT]) if counts else {}
+    whole = all(one.whole for one in typed) if typed else any(one.whole for one in narrow)
+    return Found(hits=hits, facets=told, whole=whole)
 
 
-def _matches(connection: Connection, word: str) -> list[_Match]:
-    term = search_terms.c.term
-    direct = _select(connection, term.contains(word, autoescape=True))
-    if direct:
-        return [_scored(row, _closeness(word, row["term"])) for row in direct]
+def _facet(connection: Connection, facet: str, values: Sequence[str]) -> _Word:
+    w = search_words.c
+    query = select(w.id).where(among(connection, w.word, [facet_word(facet, value) for value in values]))
+    return _listed(connection, dict.fromkeys(connection.execute(query).scalars(), (1.0, "")), _LOOKED_AT)
+
+
+def _word(connection: Connection, word: str, reach: int) -> _Word:
+    """Everything that a typed word may mean, the surest reading that finds an asset."""
+    found = _listed(connection, _direct(connection, word), reach)
+    if found.scores:
+        return found
+    maybe = _near(connection, word)
     for shorter in shortened(word):
-        if stem := _select(connection, term.startswith(shorter, autoescape=True)):
-            return [_scored(row, 0.7 if row["term"] == shorter else 0.4) for row in stem]
-    vocabulary = connection.execute(select(term).distinct()).scalars()
-    near = near_words(word, vocabulary)
-    rows = _select(connection, term.in_(sorted(near))) if near else []
-    return [_scored(row, 0.6 * near[row["term"]]) for row in rows]
+        if stems := _prefixed(connection, shorter):
+            for i, text in stems.items():
+                maybe[i] = max(maybe.get(i, (0.0, text)), (0.7 if text == shorter else 0.4, text))
+            break
+    return _listed(connection, maybe, reach)
 
 
-def _select(connection: Connection, condition: ColumnElement[bool]) -> Sequence[RowMapping]:
-    return connection.execute(select(search_terms).where(condition)).mappings().all()
-
-
-def _closeness(word: str, term: str) -> float:
-    if term == word:
-        return 1.0
-    share = len(word) / len(term)
-    return 0.6 + 0.3 * share if term.startswith(word) else 0.3 + 0.3 * share
-
-
-def _scored(row: RowMapping, closeness: float) -> _Match:
-    return _Match(row["kind"], row["asset"], row["label"], closeness * _WEIGHTS[row["field"]])
-
-
-def _best_of_asset(matches: Iterable[_Match], count: int) -> dict[tuple[str, str], _Match]:
-    """Of each asset its best place, and a little for the others; weighed by how few assets have the word."""
-    places: dict[tuple[str, str], list[_Match]] = defaultdict(list)
-    for match in matches:
-        places[match.kind, match.asset].append(match)
-    rarity = 1.0 + math.log(max(count, len(places), 1) / max(len(places), 1))
-    found = {}
-    for asset, several in places.items():
-        ordered = sorted(several, key=lambda m: (-m.score, m.label))
-        more = min(sum(match.score for match in ordered[1:]) * 0.1, ordered[0].score)
-        found[asset] = _Match(asset[0], asset[1], ordered[0].label, (ordered[0].score + more) * rarity)
-    return found
-
-
-def _hit(asset: tuple[str, str], found: Sequence[_Match | None], known: RowMapping) -> Hit:
-    matches = sorted((match for match in found if match is not None), key=lambda m: -m.score)
-    factor = (len(matches) / len(found)) ** 2 * (_DATASET_FACTOR if known["asset_kind"] == "dataset" else 1.0)
-    return Hit(
-        name=asset[1],
-        kind=_KINDS[asset[0]],
-        domain=known["domain"],
-        owner=known["owner"],
-        description=known["description"],
-        score=round(sum(match.score for match in matches) * factor, 3),
-        matched=tuple(dict.fromkeys(match.label for match in matches)),
+def _direct(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
+    """Words that equal, begin with or contain the one typed."""
+    w, p = search_words.c, search_parts.c
+    found = _prefixed(connection, word)
+    inside = (
+        select(w.id, w.word)
+        .join(search_parts, p.word_id == w.id)
+        .where(p.part >= word, p.part < word + _AFTER)
+        .order_by(p.part, p.word_id)
+        .limit(_MEANT * 8)
+    )
+    found |= dict(connection.execute(inside).tuples().all())
+    exact = connection.execute(select(w.id).where(w.word == word)).scalar()
+    return {i: (_closeness(word, text), text) for i, text in found.items()} | (
+        {exact: (1.0, word)} if exact is not None else {}
     )
 
 
-def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RowMapping]:
-    names: dict[str, list[str]] = defaultdict(list)
-    for kind, name in sorted(assets):
-        names[kind].append(name)
-    p, m, d = products.c, models.c, dashboards.c
-    queries = {
-        "product": select(p.name, p.domain, p.owner, p.description, p.kind.label("asset_kind")).where(
-            p.retired_at.is_(None)
-        ),
-        "model": select(m.name, m.domain, m.owner, m.goal.label("description"), m.kind.label("asset_kind")).where(
-            m.retired_at.is_(None)
-        ),
-        "dashboard": select(d.name, d.domain, d.owner, d.description, d.kind.label("asset_kind")).where(
-            d.retired_at.is_(None)
-        ),
-    }
-    tables = {"product": p.name, "model": m.name, "dashboard": d.name}
-    found: dict[tuple[str, str], RowMapping] = {}
-    for kind, known in names.items():
-        for start in range(0, len(known), _NAMES_A_QUERY):
-            some = known[start : start + _NAMES_A_QUERY]
-            for row in connection.execute(queries[kind].where(tables[kind].in_(some))).mappings():
-                found[kind, row["name"]] = row
+def _prefixed(connection: Connection, start: str) -> dict[int, str]:
+    w = search_words.c
+    query = select(w.id, w.word).where(w.word >= start, w.word < start + _AFTER).order_by(w.word).limit(_MEANT * 8)
+    return {i: text for i, text in connection.execute(query) if ":" not in text}
+
+
+def _near(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
+    w, t = search_words.c, search_typos.c
+    keys = sorted(typo_keys(word, asked=True))
+    if not keys:
+        return {}
+    query = select(w.id, w.word).join(search_typos, t.word_id == w.id).where(t.key.in_(keys)).distinct().limit(1_000)
+    candidates = {text: i for i, text in connection.execute(query)}
+    return {candidates[text]: (0.6 * near, text) for text, near in near_words(word, candidates).items()}
+
+
+def _closeness(word: str, text: str) -> float:
+    if text in (f"{word}s", f"{word}es"):
+        return 0.97
+    share = len(word) / len(text)
+    return 0.6 + 0.3 * share if text.startswith(word) else 0.3 + 0.3 * share
+
+
+def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reach: int) -> _Word:
+    """The assets of the words that are meant, of each the heaviest first."""
+    chosen = sorted(meant.items(), key=lambda item: (-item[1][0], item[1][1]))[:_MEANT]
+    word = _Word(
+        meant={i: closeness for i, (closeness, _) in chosen},
+        texts={text: closeness for _, (closeness, text) in chosen},
+        scores={},
+        whole=True,
+        count=0,
+    )
+    if not chosen:
+        return word
+    each = max(_OTHERS, reach // len(chosen))
+    for found, rows in _postings(connection, list(word.meant), each).items():
+        for impact, asset in rows:
+            word.take(asset, found, impact)
+        word.whole = word.whole and len(rows) < each
+    word.count = len(word.scores)
+    return word
+
+
+def _postings(connection: Connection, ids: list[int], each: int) -> dict[int, list[tuple[int, int]]]:
+    """Of each word its heaviest assets: (impact, asset)."""
+    p = search_postings.c
+    found: dict[int, list[tuple[int, int]]] = {one: [] for one in ids}
+    order = (p.impact.desc(), p.asset_id.desc())
+    if connection.dialect.name == "postgresql":
+        asked = value_list(connection, ids)
+        best = select(p.impact, p.asset_id).where(p.word_id == asked.c.value).order_by(*order).limit(each).lateral()
+        query = select(asked.c.value, best.c.impact, best.c.asset_id).select_from(asked.join(best, asked.c.value > 0))
+        for word, impact, asset in connection.execute(query):
+            found[word].append((impact, asset))
+        return found
+    for word in ids:
+        one = select(p.impact, p.asset_id).where(p.word_id == word).order_by(*order).limit(each)
+        found[word] = [(impact, asset) for impact, asset in connection.execute(one)]
     return found
+
+
+def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word]) -> set[int]:
+    """The assets to weigh."""
+    exact = [one for one in narrow if one.whole]
+    if exact:
+        pool = set.intersection(*(set(one.scores) for one in exact))
+        _learn(connection, [one for one in typed if not one.whole], pool)
+    elif not typed:
+        pool = set(min(narrow, key=lambda one: one.count).scores)
+    else:
+        rarest = min((one for one in typed if one.scores), key=lambda one: (not one.whole, one.count), default=typed[0])
+        pool = set(rarest.scores)
+        for one in typed:
+            if one is not rarest:
+                pool |= set(sorted(one.scores, key=lambda asset: (-one.scores[asset], -asset))[:_OTHERS])
+        if len(typed) > 1:
+            _learn(connection, [one for one in typed if not one.whole], pool)
+    rest = [one for one in narrow if not one.whole]
+    _learn(connection, rest, pool)
+    for one in rest:
+        pool &= one.scores.keys()
+    if not typed:
+        return pool
+    return {asset for asset in pool if any(asset in one.scores for one in typed)}
+
+
+def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[int]) -> None:
+    """Look up what assets have of words whose lists were not read to their ends."""
+    if not several or not pool:
+        return
+    p = search_postings.c
+    of: dict[int, list[_Word]] = {}
+    for one in several:
+        for word in one.meant:
+            of.setdefault(word, []).append(one)
+    query = select(p.asset_id, p.word_id, p.impact).where(
+        among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of))
+    )
+    for asset, word, impact in connection.execute(query):
+        for one in of[word]:
+            one.take(asset, word, impact)
+
+
+def _scores(connection: Connection, typed: Sequence[_Word], pool: Collection[int]) -> dict[int, float]:
+    """Of each asset: the sum over the query's words, by their rarity; the more of them match the better."""
+    if not typed:
+        return dict.fromkeys(pool, 0.0)
+    total = connection.execute(select(func.max(search_assets.c.id))).scalar() or 1
+    rarity = [1.0 + math.log(max(total / max(_count(connection, one), 1), 1.0)) for one in typed]
+    found = {}
+    for asset in pool:
+        parts = [one.scores[asset] * rare for one, rare in zip(typed, rarity, strict=True) if asset in one.scores]
+        found[asset] = sum(parts) * (len(parts) / len(typed)) ** 2
+    return found
+
+
+def _count(connection: Connection, word: _Word) -> int:
+    """In how many assets a word is, up to a bound."""
+    if word.whole:
+        return word.count
+    p = search_postings.c
+    some = select(p.asset_id).where(p.word_id == next(iter(word.meant))).limit(_LOOKED_AT * 10).subquery()
+    return max(word.count, connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def _best(connection: Connection, scores: Mapping[int, float], limit: int) -> list[RowMapping]:
+    """The best assets' rows; among equals by name, and where many are equal those that were registered last."""
+    if not scores:
+        return []
+    order = sorted(scores, key=lambda asset: (-scores[asset], -asset))
+    edge = scores[order[limit - 1]] if len(order) >= limit else -1.0
+    chosen = [asset for asset in order[: max(_TIES, limit)] if scores[asset] >= edge]
+    a = search_assets.c
+    names = select(a.id, a.name).where(among(connection, a.id, chosen))
+    ranked = sorted((-scores[found], name, found) for found, name in connection.execute(names))
+    place = {found: index for index, (_, _, found) in enumerate(ranked[:limit])}
+    query = select(a.id, a.kind, a.name, a.entries).where(among(connection, a.id, list(place)))
+    return sorted(connection.execute(query).mappings(), key=lambda row: place[row["id"]])
+
+
+def _hit(row: RowMapping, score: float, typed: Sequence[_Word]) -> Hit:
+    first: dict[str, str] = {}
+    for kind, _, text in row["entries"]:
+        first.setdefault(kind, text)
+    return Hit(
+        name=row["name"],
+        kind=row["kind"],
+        domain=first.get("domain", ""),
+        owner=first.get("owner"),
+        description=first.get("description"),
+        score=round(score / 20, 3),
+        matched=_matched(row["entries"], typed),
+    )
+
+
+def _matched(entries: Iterable[Sequence[str]], typed: Sequence[_Word]) -> tuple[str, ...]:
+    """The best place of each of the query's words, the heaviest first."""
+    places: dict[str, dict[int, float]] = {}
+    for kind, label, text in entries:
+        weights = weigh_entry(kind, text)
+        for index, one in enumerate(typed):
+            worth = max((weights[word] * one.texts[word] for word in weights.keys() & one.texts.keys()), default=0.0)
+            if worth:
+                place = places.setdefault(label, {})
+                place[index] = max(worth, place.get(index, 0.0))
+    best = [
+        min((-place[index], -len(place), label) for label, place in places.items() if index in place)
+        for index in range(len(typed))
+        if any(index in place for place in places.values())
+    ]
+    return tuple(dict.fromkeys(label for _, _, label in sorted(best)))
+
+
+def _count_facets(connection: Connection, assets: Sequence[int]) -> dict[str, dict[str, int]]:
+    counters: dict[str, Counter[str]] = {facet: Counter() for facet in FACETS}
+    a = search_assets.c
+    for facets in connection.execute(select(a.facets).where(among(connection, a.id, assets))).scalars():
+        for facet, values in facets.items():
+            counters[facet].update(values)
+    return {
+        facet: dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+        for facet, counter in counters.items()
+        if counter
+    }

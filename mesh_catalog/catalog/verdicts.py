@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from mesh_catalog.catalog.models import require_model
-from mesh_catalog.catalog.store import Catalog, upsert
+from mesh_catalog.catalog.store import Catalog, retried, upsert
 from mesh_catalog.catalog.tables import verdicts
 
 __all__ = ["VerdictRecord", "read_verdicts", "record_verdict"]
@@ -44,6 +44,7 @@ class VerdictRecord:
     created_at: datetime
 
 
+@retried
 def record_verdict(catalog: Catalog, record: VerdictRecord) -> None:
     """Keep a verdict; one whose id is known stays as it is.
 

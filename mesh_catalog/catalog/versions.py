@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.store import Catalog, value_list
 from mesh_catalog.catalog.tables import contracts, products, runs, versions
 from mesh_catalog.errors import NotFoundError, StorageError
 
@@ -19,6 +19,7 @@ __all__ = [
     "contract_digest_of",
     "insert_version",
     "latest_version",
+    "newest_versions",
     "read_versions",
 ]
 
@@ -69,6 +70,20 @@ def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:
     query = select(versions).where(versions.c.product == product).order_by(versions.c.version.desc()).limit(1)
     found = _select_versions(catalog, query)
     return found[0] if found else None
+
+
+def newest_versions(connection: Connection, names: Collection[str]) -> list[tuple[str, int, int]]:
+    """Product, newest version, oldest version whose rows may still be in the table; of those that have a version."""
+    if not names:
+        return []
+    asked = value_list(connection, names)
+    v = versions.c
+    highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
+    newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
+    query = select(v.product, v.version, v.kept_from).join(
+        newest, (newest.c.product == v.product) & (newest.c.version == v.version)
+    )
+    return [(product, version, kept_from) for product, version, kept_from in connection.execute(query)]
 
 
 def _select_versions(catalog: Catalog, query: Any) -> list[VersionRecord]:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["near_words", "nearness", "shortened", "words"]
+__all__ = ["letters_of", "near_words", "nearness", "shortened", "words"]
 
 _WORD = re.compile(r"[^\W_]+")
 _LENGTH_LIMIT = 64
@@ -37,23 +37,24 @@ def shortened(word: str) -> list[str]:
 
 def nearness(left: str, right: str) -> float:
     """1 for equal words, down to 0; 0 where they differ by more than a typo or two."""
-    return _nearness(_letters(left), _letters(right))
+    return _nearness(letters_of(left), letters_of(right))
 
 
 def near_words(word: str, vocabulary: Iterable[str]) -> dict[str, float]:
     """The vocabulary's words that `word` may have meant, with their nearness."""
-    letters, hangul = _letters(word), _is_hangul(word)
+    letters, hangul = letters_of(word), _is_hangul(word)
     found: dict[str, float] = {}
     for known in vocabulary:
-        score = _nearness(letters, _letters(known))
+        score = _nearness(letters, letters_of(known))
         if hangul:  # what follows may be a particle: 결제내역과 for 결제내역
-            score = max(score, _PREFIX * _nearness(letters, _letters(known[: len(word)])))
+            score = max(score, _PREFIX * _nearness(letters, letters_of(known[: len(word)])))
         if score > 0:
             found[known] = score
     return found
 
 
-def _letters(word: str) -> str:
+def letters_of(word: str) -> str:
+    """What typos are counted in: letters, of Hangul its jamo."""
     return word if word.isascii() else unicodedata.normalize("NFD", word)
 
 

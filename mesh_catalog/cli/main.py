@@ -42,6 +42,7 @@ VERBS = {
     "drift": ("drift", "Compare any two products or files."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
     "rollback": ("rollback", "Move the champion back to the version before."),
+    "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),
     "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),
 }
 """Verb → its module in this package, and its line in `mesh --help`."""

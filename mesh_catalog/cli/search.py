@@ -8,33 +8,49 @@ __all__ = ["command"]
 
 
 @click.command("search")
-@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.option("--domain", multiple=True, help="Only of this domain; may be given several times, as those below.")
+@click.option("--owner", multiple=True, help="Only of this owner.")
+@click.option("--tag", multiple=True, help="Only with this tag.")
+@click.option("--kind", multiple=True, help="Only of this kind: product, model, dashboard.")
+@click.option("--status", multiple=True, help="Only in this status: draft, active, deprecated…")
+@click.option("--classification", multiple=True, help="Only with a column that is classified so: personal…")
+@click.option("--counts", is_flag=True, help="Also how many there are of each domain, owner, tag…")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(words: tuple[str, ...], limit: int, as_json: bool) -> None:
+def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **facets: tuple[str, ...]) -> None:
     """Find products, models and dashboards by names, columns, descriptions, tags, owners and domains.
 
-    A typo or two is forgiven.
+    A typo or two is forgiven, in Korean too.
 
     \b
     Example:
-      mesh search card payments
+      mesh search card payments --domain payments
     """
     from mesh_catalog.access.mesh import open_mesh
-    from mesh_catalog.catalog.search import search
+    from mesh_catalog.catalog.search import find
     from mesh_catalog.cli.output import emit_json, print_table
 
     text = " ".join(words)
+    if not text.strip() and not any(facets.values()):
+        raise click.UsageError("Give a word, or one of --domain, --owner, --tag, --kind, --status, --classification.")
     with open_mesh(with_workspace=False) as mesh:
-        hits = search(mesh.catalog, text, limit=limit)
+        found = find(mesh.catalog, text, limit=limit, where=facets, counts=counts)
+    hits = found.hits
     if as_json:
-        emit_json(hits)
+        emit_json(found if counts else hits)
         return
     if not hits:
-        click.echo(f"nothing matches '{text[:80]}'. What was never published is not in the catalog yet.", err=True)
+        what = f"nothing matches '{text[:80]}'" if text else "there is no such asset"
+        click.echo(f"{what}. What was never published is not in the catalog yet.", err=True)
         return
     rows = [(hit.name, hit.kind, hit.owner or "-", ", ".join(hit.matched), _cut(hit.description)) for hit in hits]
     print_table(rows, ("name", "kind", "owner", "found in", "description"))
+    if counts:
+        told = [(facet, value, count) for facet, values in found.facets.items() for value, count in values.items()]
+        print_table([(facet, value, f"{count:,}") for facet, value, count in told], ("facet", "value", "assets"))
+        if not found.whole:
+            click.echo("more match than were counted: these are counts of the best ones", err=True)
     click.echo(f"next: mesh show {hits[0].name}", err=True)
 
 

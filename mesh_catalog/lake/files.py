@@ -7,7 +7,17 @@ from pathlib import Path
 from mesh_catalog.documents import write_whole
 from mesh_catalog.lake.storage import filesystem_of
 
-__all__ = ["read_text", "write_text"]
+__all__ = ["exists", "read_text", "write_text"]
+
+
+def exists(location: str) -> bool:
+    """Whether there is something at a path or URI."""
+    if "://" not in location:
+        return Path(location).exists()
+    from pyarrow import fs
+
+    filesystem, path = filesystem_of(location)
+    return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def read_text(location: str) -> str:

@@ -1,7 +1,8 @@
 """Files of the framework's own beside a table that no committed run refers to: a publisher was refused or died.
 
-Profiles and manifests (`_profiles/<run>.json`, `_runs/<run>.json`), staged quarantine (`_quarantine/<run>/`) and staged
-rows (`_staging/<transaction>-…`). Spark and delta-rs leave these folders alone, so nobody else removes them.
+Profiles, manifests and cards (`_profiles/<run>.json`, `_runs/<run>.json`, `_catalog/<run>.json`), staged quarantine
+(`_quarantine/<run>/`) and staged rows (`_staging/<transaction>-…`). Spark and delta-rs leave these folders alone, so
+nobody else removes them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Leftover", "delete_leftovers", "find_leftovers", "sizes"]
 
-_FOLDERS: Final = ("_profiles", "_runs", "_quarantine", "_staging")
+_FOLDERS: Final = ("_profiles", "_runs", "_catalog", "_quarantine", "_staging")
 _MIN_AGE: Final = timedelta(days=1)
 """A run under way has written its files and not yet committed."""
 

@@ -13,9 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.canonical import canonical_json
+from mesh_catalog.catalog.run_card import read_card
 from mesh_catalog.catalog.runs import CheckRecord, RunEnd, VersionRecord, finish_runs, read_versions
 from mesh_catalog.errors import StorageError
-from mesh_catalog.lake.files import read_text, write_text
+from mesh_catalog.lake.files import exists, read_text, write_text
 from mesh_catalog.lake.table import Commit, TableState, read_table_state
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = [
     "Manifest",
     "Member",
     "cut_off",
+    "load_card",
     "load_manifest",
     "record_commits",
     "repair_catalog",
@@ -135,6 +138,8 @@ class Committed:
 def record_commits(mesh: Mesh, committed: Sequence[Committed]) -> None:
     """Tell the catalog of committed runs, of all at once; telling it twice changes nothing."""
     finish_runs(mesh.catalog, [_end(mesh, one) for one in committed])
+    for one in committed:
+        store_card(mesh, one.manifest.product, one.manifest.run_id, one.edges)
 
 
 def _end(mesh: Mesh, one: Committed) -> RunEnd:
@@ -154,6 +159,26 @@ def _end(mesh: Mesh, one: Committed) -> RunEnd:
         column_edges=one.edges,
         source_files=manifest.source_files,
     )
+
+
+def store_card(mesh: Mesh, product: str, run_id: str, edges: Sequence[ColumnEdge]) -> None:
+    """Keep beside the table what only the catalog knows of a run, for `rebuild_catalog`; a run keeps its first card."""
+    path = _card_path(table_location(mesh.settings, product), run_id)
+    if not exists(path):
+        write_text(path, canonical_json(read_card(mesh.catalog, run_id, edges)))
+
+
+def load_card(location: str, run_id: str) -> dict[str, Any] | None:
+    """A run's card; None for a run of before there were cards, and where it is broken."""
+    try:
+        found: dict[str, Any] = json.loads(read_text(_card_path(location, run_id)))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _card_path(location: str, run_id: str) -> str:
+    return f"{location}/_catalog/{run_id}.json"
 
 
 def repair_catalog(mesh: Mesh, product: str, location: str, state: TableState) -> None:

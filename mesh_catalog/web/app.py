@@ -4,6 +4,7 @@
     POST /api/v1/lineage/batch   an array of events
     GET  /api/v1/lineage         node=…, direction=…, depth=…, columns=…
     GET  /api/v1/products/{name}
+    GET  /api/v1/search          q=…, limit=…, domain=…, owner=…, tag=…
 
 Where a token is set, every request needs it. Without one only this machine's programs are answered, and no page that a
 browser has open: such a page's requests carry another Host, or a type that is not JSON's. No route returns rows.
@@ -28,6 +29,7 @@ from mesh_catalog.catalog.gaps import IncompleteLineageError
 from mesh_catalog.errors import ConflictError, InputError, MeshError, NotFoundError, RefusedError, StorageError
 from mesh_catalog.web.intake import BODY_BYTES, take_events
 from mesh_catalog.web.reading import get_lineage, get_product
+from mesh_catalog.web.searching import get_search
 
 __all__ = ["is_loopback", "make_app"]
 
@@ -55,6 +57,7 @@ def make_app(mesh: Mesh, *, token: str | None = None, body_bytes: int = BODY_BYT
             Route("/api/v1/lineage/batch", take_events, methods=["POST"], name="batch"),
             Route("/api/v1/lineage", get_lineage, methods=["GET"]),
             Route("/api/v1/products/{name}", get_product, methods=["GET"]),
+            Route("/api/v1/search", get_search, methods=["GET"]),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(token))],
         exception_handlers={MeshError: _on_error, Exception: _on_crash, 404: _on_no_route, 405: _on_no_route},

@@ -15,7 +15,6 @@ from mesh_catalog.catalog.tables.asset_tables import (
     models,
     owners,
     products,
-    search_terms,
 )
 from mesh_catalog.catalog.tables.audit_tables import audit_events
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
@@ -38,6 +37,13 @@ from mesh_catalog.catalog.tables.run_tables import (
     run_inputs,
     runs,
     versions,
+)
+from mesh_catalog.catalog.tables.search_tables import (
+    search_assets,
+    search_parts,
+    search_postings,
+    search_typos,
+    search_words,
 )
 
 __all__ = [
@@ -69,7 +75,11 @@ __all__ = [
     "run_files",
     "run_inputs",
     "runs",
-    "search_terms",
+    "search_assets",
+    "search_parts",
+    "search_postings",
+    "search_typos",
+    "search_words",
     "verdicts",
     "versions",
 ]

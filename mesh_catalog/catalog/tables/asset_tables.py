@@ -1,15 +1,15 @@
-"""Tables of what exists: owners, domains, products, contracts, models, and the words to find them by."""
+"""Tables of what exists: owners, domains, products, contracts, models, dashboards."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, ForeignKeyConstraint, Index, Named, String, Table, TypedColumns
+from sqlalchemy import JSON, Column, ForeignKey, ForeignKeyConstraint, Index, Named, String, Table, TypedColumns, text
 
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 
-__all__ = ["contract_columns", "contracts", "dashboards", "domains", "models", "owners", "products", "search_terms"]
+__all__ = ["contract_columns", "contracts", "dashboards", "domains", "models", "owners", "products"]
 
 
 class _Owners(TypedColumns):
@@ -108,18 +108,15 @@ class _Dashboards(TypedColumns):
     retired_at: Named[datetime | None] = Column(UtcDateTime)
 
 
-class _SearchTerms(TypedColumns):
-    term = Column(String, primary_key=True)
-    kind = Column(String, primary_key=True)
-    asset = Column(String, primary_key=True)
-    field = Column(String, primary_key=True)
-    label = Column(String, primary_key=True)
-    """What the term stands in, for example `column tx_amount`."""
-
-
 owners = Table("owners", metadata, _Owners)
 domains = Table("domains", metadata, _Domains)
-products = Table("products", metadata, _Products)
+_adopted = text("location IS NOT NULL")
+products = Table(
+    "products",
+    metadata,
+    _Products,
+    Index("ix_products_adopted", "name", sqlite_where=_adopted, postgresql_where=_adopted),
+)
 contracts = Table("contracts", metadata, _Contracts, Index(None, "product", "version"))
 contract_columns = Table(
     "contract_columns",
@@ -129,4 +126,3 @@ contract_columns = Table(
 )
 models = Table("models", metadata, _Models)
 dashboards = Table("dashboards", metadata, _Dashboards)
-search_terms = Table("search_terms", metadata, _SearchTerms, Index(None, "kind", "asset"))

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from mesh_catalog.catalog.inventory import list_products
+from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.migrations import HEAD
 from mesh_catalog.catalog.runs import read_checks, read_versions
+from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.catalog.tables import metadata
 from mesh_catalog.errors import ConflictError, SettingsError, StorageError
+from tests.unit.catalog.conftest import ON_BOTH
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,6 +64,37 @@ def test_four_processes_that_write_at_once_lose_nothing(catalog: Catalog, url: s
     assert all(len(read_checks(catalog, version.run_id)) == 3 for version in versions)
 
 
+REGISTRAR = """
+import sys
+from mesh_catalog.catalog.assets import register_product
+from mesh_catalog.catalog.store import open_catalog
+from mesh_catalog.catalog.runs import finish_run, start_run
+from tests.unit.catalog.samples import dataset_contract, version_of
+catalog = open_catalog(sys.argv[1])
+for turn in range(8):
+    name = f"payments.made_{sys.argv[2]}_{turn}"
+    owner = f"team {turn}"
+    register_product(catalog, dataset_contract(name, "amount", f"word{turn}"), domain=f"domain_{turn % 3}", owner=owner)
+    shared = dataset_contract(f"payments.shared_{turn}", *(f"column_{number}" for number in range(turn + 2)))
+    register_product(catalog, shared, domain=f"domain_{turn % 3}", owner=owner)
+    run_id = start_run(catalog, product=name, kind="publish", principal="ana")
+    finish_run(catalog, run_id, outcome="published", version=version_of(name, 0, run_id), inputs={shared.id: 0})
+"""
+
+
+@ON_BOTH
+def test_eight_processes_that_register_and_commit_at_once_lose_nothing(empty: Catalog, url: str) -> None:
+    assert run_together([[REGISTRAR, url, str(number)] for number in range(8)]) == [""] * 8
+    assert len(list_products(empty)) == 8 * 8 + 8
+    assert {name for number in range(8) for name in [f"payments.made_{number}_7"]} <= {
+        hit.name for hit in search(empty, "word7", limit=100)
+    }
+    graph = lineage(empty, "payments.shared_3", direction="downstream")
+    assert {node.name for node in graph.nodes if node.key != graph.root} == {
+        f"payments.made_{number}_3" for number in range(8)
+    }
+
+
 def test_four_processes_that_open_a_new_catalog_at_once_all_succeed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new' / 'catalog.db'}"
     assert run_together([[OPENER, url]] * 4) == [""] * 4
@@ -101,7 +136,7 @@ def test_a_catalog_of_a_newer_mesh_catalog_is_refused(empty: Catalog, url: str) 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
     path.write_bytes(b"this is not a database at all" * 100)
-    with pytest.raises(StorageError, match=r"file is not a database.*restore it from a backup"):
+    with pytest.raises(StorageError, match=r"is damaged \(file is not a database\).*mesh catalog restore"):
         open_catalog(f"sqlite:///{path}")
 
 

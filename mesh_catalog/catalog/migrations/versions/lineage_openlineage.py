@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "lineage_openlineage"
-down_revision = "0004"
+down_revision = "store_search"
 branch_labels = None
 depends_on = None
 
