@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from mesh_catalog.errors import DocumentError
     from mesh_catalog.workspace import Workspace
+    from mesh_catalog.workspace.policies import PolicyFinding
 
 __all__ = ["command"]
 
@@ -19,7 +20,8 @@ __all__ = ["command"]
 def command(as_json: bool) -> None:
     """Validate the workspace: contracts, transforms, sources, models, and what they say of each other.
 
-    A contract is also compared with the one that its product was last published with.
+    A contract is also compared with the one that its product was last published with; and everything with the
+    organisation's policies (conf/policies.yaml), and with the rights in the data that it is made of.
 
     Exits with 2 where anything is wrong. Starts no JVM and reads no data.
 
@@ -28,6 +30,7 @@ def command(as_json: bool) -> None:
       mesh check
     """
     from mesh_catalog.cli.evolution import check_published
+    from mesh_catalog.cli.policies import check_policies, check_rights
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import check_workspace, load_workspace
 
@@ -36,12 +39,15 @@ def command(as_json: bool) -> None:
     problems = check_workspace(root)
     workspace = None if problems else load_workspace(root)
     notes: list[str] = []
+    findings: list[PolicyFinding] = []
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
-        problems = [*_check_parameters(workspace), *broken]
+        findings, breaches, advice = check_policies(workspace)
+        problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace)]
+        notes += advice
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
-        _emit(root, problems, workspace, notes)
+        _emit(root, problems, workspace, notes, findings)
     else:
         _print(root, problems, workspace, notes)
     if problems:
@@ -104,8 +110,14 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         )
 
 
-def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None, notes: list[str]) -> None:
-    from mesh_catalog.cli.output import emit_json
+def _emit(
+    root: Path,
+    problems: list[DocumentError],
+    workspace: Workspace | None,
+    notes: list[str],
+    findings: list[PolicyFinding],
+) -> None:
+    from mesh_catalog.cli.output import emit_json, to_plain
 
     emit_json(
         {
@@ -123,5 +135,6 @@ def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None
             "dashboards": sorted(workspace.dashboards) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
             "notes": notes,
+            "policies": [to_plain(one) | {"path": str(one.path).removeprefix(f"{root}/")} for one in findings],
         }
     )

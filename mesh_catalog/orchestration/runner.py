@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
+from mesh_catalog.access.rights import require_publishable
 from mesh_catalog.errors import MeshError
 from mesh_catalog.orchestration.leases import HeldLeases
 from mesh_catalog.orchestration.staleness import require_inputs
@@ -144,10 +145,8 @@ class _Run:
 
     def _reasons(self, product: ProductSpec) -> Sequence[str] | None:
         """Why to publish it now, its lease taken; nothing where it is fresh; None while another run publishes it."""
-        from mesh_catalog.lake.publish import require_owner
-
         name = product.name
-        require_owner(product)
+        require_publishable(self._mesh, product)
         if not self._why(product):
             return ()
         require_inputs(self._mesh, product)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh_catalog.access.rights import consent_products
 from mesh_catalog.catalog.assets import contract_digest, definition_digest
 from mesh_catalog.catalog.publish_states import PublishState, read_publish_states, read_run_files
 from mesh_catalog.catalog.runs import consumed_files
@@ -56,7 +57,7 @@ def check_staleness(mesh: Mesh, product: ProductSpec, states: Mapping[str, Publi
     if state.version is None:
         return Staleness(reasons=("never published", *ill))
     changes = tuple(_changed_definition(product, state))
-    reasons = (*_newer_inputs(product, state, known), *_changed_files(mesh, product, state), *ill)
+    reasons = (*_newer_inputs(mesh, product, state, known), *_changed_files(mesh, product, state), *ill)
     if product.contract.location is not None:
         return Staleness(reasons=("others write it", *ill))
     if _keeps_rows(product):
@@ -94,10 +95,13 @@ def _reads_new_files(product: ProductSpec) -> bool:
     return product.source is not None and product.contract.write_mode != "overwrite"
 
 
-def _newer_inputs(product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]) -> Iterator[str]:
-    if _reads_new_files(product):
-        return  # new files make its batches; other inputs are only looked up
-    for name in product_reads(product):
+def _newer_inputs(
+    mesh: Mesh, product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]
+) -> Iterator[str]:
+    reads = consent_products(mesh.workspace, mesh.catalog, product)
+    if not _reads_new_files(product):  # else new files make its batches; other inputs are only looked up
+        reads = (*product_reads(product), *reads)
+    for name in dict.fromkeys(reads):
         now, then = states.get(name, _UNKNOWN).version, state.inputs.get(name)
         if name != SOURCE and now is not None and now != then:
             yield f"{name} is v{now}" + ("" if then is None else f", it was made from v{then}")
