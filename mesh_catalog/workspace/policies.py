@@ -66,7 +66,7 @@ def find_breaches(workspace: Workspace, *, today: date) -> list[PolicyFinding]:
         *workspace.dashboards.values(),
     ]
     found = [one for subject in subjects for one in _findings(workspace.policies, subject, today)]
-    return sorted(found, key=lambda one: (str(one.path), one.line or 0, one.policy))
+    return sorted(found, key=lambda one: (str(one.path), one.line or 0))
 
 
 def product_breaches(policies: Policies, product: ProductSpec, *, today: date) -> list[PolicyFinding]:
