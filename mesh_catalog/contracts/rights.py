@@ -18,7 +18,7 @@ from mesh_catalog.contracts.contract import Column, Consent, Deidentified, Deide
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import listed, nearest
 
-__all__ = ["group_rules", "read_rights"]
+__all__ = ["group_rules", "read_rights", "written_uses"]
 
 Custom = Mapping[str, tuple[Any, Place]]
 _WORDS: Final = ("licence", "allowedUses", "allowedPurposes", "purpose", "consent")
@@ -50,6 +50,17 @@ def read_rights(document: Document, columns: Sequence[Column], custom: Custom, p
         consent_not_needed=reader.consent_not_needed(),
         deidentified=_deidentified(document, columns, place),
     )
+
+
+def written_uses(document: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The `allowedUses` of a contract's document that was read before; None where it does not say."""
+    found: tuple[str, ...] | None = None
+    for holder in (document, *document.get("schema", ())[:1]):
+        for custom in holder.get("customProperties", ()):
+            if custom["property"] == "allowedUses":
+                value = custom["value"]
+                found = (value,) if isinstance(value, str) else tuple(value)
+    return found
 
 
 def group_rules(rights: Rights) -> tuple[Rule, ...]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mesh_catalog.access.gate import read_audit, request_read
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.access.rights import require_model_rights, require_publishable
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.edges import ColumnEdge, record_run_edges
 from mesh_catalog.catalog.tags import read_tags
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.errors import PolicyRefusedError
+from mesh_catalog.errors import AccessDeniedError, PolicyRefusedError
 from mesh_catalog.settings import load_settings
 from tests.unit.catalog.samples import publish
 from tests.unit.workspace.samples import contract, fill, write
@@ -176,3 +177,15 @@ def test_tags_follow_columns_upstream_and_end_at_a_declared_breaker(
     with open_mesh(load_settings(workspace=chain)) as mesh:
         sync_workspace(mesh.catalog, mesh.workspace)
         assert sorted(read_tags(mesh.catalog, "shop.orders")) == ["customer"]
+
+
+def test_the_door_gives_no_row_for_a_use_that_the_contract_does_not_allow(chain: Path) -> None:
+    say(chain, "partner.tracks", allowedUses="[build]")
+    with open_mesh(load_settings(workspace=chain)) as mesh:
+        sync_workspace(mesh.catalog, mesh.workspace)
+        publish(mesh.catalog, "partner.tracks", 0)
+        assert request_read(mesh, "partner.tracks", purpose="build").version == 0
+        for purpose in ("analysis", "preview", "train"):
+            with pytest.raises(AccessDeniedError, match=r"does not allow \w+ \(allowedUses: build\)"):
+                request_read(mesh, "partner.tracks", purpose=purpose)  # type: ignore[arg-type]
+        assert not read_audit(mesh, "partner.tracks")[0].allowed

@@ -195,6 +195,6 @@ def test_a_file_under_another_name_or_outside_is_refused_and_purposes_are_a_clos
     model = root / "domains/shop/churn/model.yaml"
     model.write_text(model.read_text() + "purpose: fraut\n")
     with pytest.raises(
-        DocumentError, match=r"model.yaml:15: the purpose 'fraut' is not in conf/policies.yaml. Did you mean 'f"
+        DocumentError, match=r"model.yaml:14: the purpose 'fraut' is not in conf/policies.yaml. Did you mean 'f"
     ):
         load_workspace(root)
