@@ -12,11 +12,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["HASH", "OPAQUE", "UNKNOWN", "ColumnSources", "Flow", "column_sources", "mark_inputs"]
+__all__ = ["HASH", "OPAQUE", "UNKNOWN", "ColumnSources", "Flow", "MarkedInputs", "column_sources", "mark_inputs"]
 
 HASH: Final = "hash"
 OPAQUE: Final = "opaque"
@@ -25,7 +26,6 @@ UNKNOWN: Final = ("", "")
 """The origin of what cannot be told."""
 
 Tree = Sequence[Mapping[str, Any]]
-_MARK: Final = "mesh_lineage_"
 
 
 def _kinds(text: str) -> frozenset[str]:
@@ -79,16 +79,30 @@ _NOTHING: Final = ColumnSources()
 _ANYTHING: Final = ColumnSources(frozenset({Flow(UNKNOWN)}))
 
 
-def mark_inputs(frames: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
+@dataclass(frozen=True, kw_only=True)
+class MarkedInputs:
+    """Frames of inputs that a plan made of them shows again."""
+
+    frames: Mapping[str, DataFrame]
+    """By the input's name."""
+    marks: Mapping[str, str]
+    """Mark in the plan → the input's name; made anew each time, so that no transform can know it."""
+
+
+def mark_inputs(frames: Mapping[str, DataFrame]) -> MarkedInputs:
     """The frames, so that a plan made of them shows which is which."""
-    return {name: frame.alias(f"{_MARK}{name.replace('.', '__dot__')}") for name, frame in frames.items()}
+    marks = {name: f"mesh_{uuid4().hex}" for name in frames}
+    return MarkedInputs(
+        frames={name: frame.alias(marks[name]) for name, frame in frames.items()},
+        marks={mark: name for name, mark in marks.items()},
+    )
 
 
-def column_sources(frame: DataFrame, *, literal_rows: bool) -> dict[str, ColumnSources]:
+def column_sources(frame: DataFrame, inputs: MarkedInputs, *, literal_rows: bool) -> dict[str, ColumnSources]:
     """What each column of a frame is made of, by its name in lower case; every one is told, if as UNKNOWN.
 
     Args:
-        frame: Made of the frames of `mark_inputs`.
+        frame: Made of the frames of `inputs`.
         literal_rows: Whether rows that stand in the plan itself are text of the transform (SQL's VALUES). Those of a
             Python transform may have been collected from an input.
 
@@ -96,7 +110,7 @@ def column_sources(frame: DataFrame, *, literal_rows: bool) -> dict[str, ColumnS
     """
     query: Any = frame._jdf
     tree: Tree = json.loads(query.queryExecution().analyzed().toJSON())
-    reader = _PlanReader(literal_rows=literal_rows)
+    reader = _PlanReader(marks=inputs.marks, literal_rows=literal_rows)
     try:
         outputs = reader.plan(tree)
     except (_UnknownPlanError, KeyError, IndexError, TypeError, ValueError, RecursionError):
@@ -128,6 +142,7 @@ Output = list[tuple[str, str]]
 class _PlanReader:
     """Reads trees as Spark's `toJSON` writes them: nodes in pre-order, each with its number of children."""
 
+    marks: Mapping[str, str]
     literal_rows: bool
     known: dict[str, ColumnSources] = field(default_factory=dict)
     """By expression id."""
@@ -152,8 +167,8 @@ class _PlanReader:
 
     def _node(self, node: Mapping[str, Any], children: list[Output]) -> Output:
         kind = _kind(node)
-        if kind == "SubqueryAlias" and str(node["identifier"]["name"]).startswith(_MARK):
-            return self._input(str(node["identifier"]["name"]), children[0])
+        if kind == "SubqueryAlias" and (product := self.marks.get(str(node["identifier"]["name"]))):
+            return self._input(product, children[0])
         if kind in _PASSING:
             if kind == "CTERelationDef":
                 self._parts[str(node["id"])] = children[0]
@@ -175,8 +190,7 @@ class _PlanReader:
         }
         return special[kind](node, children) if kind in special else self._other(node, kind, children)
 
-    def _input(self, mark: str, columns: Output) -> Output:
-        product = mark.removeprefix(_MARK).replace("__dot__", ".")
+    def _input(self, product: str, columns: Output) -> Output:
         for name, key in columns:
             self.known[key] = ColumnSources(frozenset({Flow((product, name))}))
         return columns

@@ -466,9 +466,11 @@ def _batch(
 def _transformed(spark: SparkSession, mesh: Mesh, product: ProductSpec, inputs: Inputs) -> DataFrame:
     """The transform's rows, once it is known that no personal data is in them that the contract does not declare."""
     personal = personal_inputs(mesh, {name: inputs.versions[name] for name in inputs.frames if name in inputs.versions})
-    frames = mark_inputs(inputs.frames) if personal else inputs.frames
-    frame = run_transform(spark, product, frames, quote=not inputs.personal)
-    require_declared(product, frame, personal)
+    if not personal:
+        return run_transform(spark, product, inputs.frames, quote=not inputs.personal)
+    marked = mark_inputs(inputs.frames)
+    frame = run_transform(spark, product, marked.frames, quote=not inputs.personal)
+    require_declared(product, frame, personal, marked)
     return frame
 
 

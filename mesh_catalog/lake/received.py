@@ -14,7 +14,7 @@ from mesh_catalog.catalog.inventory import read_columns, read_version_columns
 from mesh_catalog.catalog.tags import ColumnTag, read_tags
 from mesh_catalog.contracts.contract import PERSONAL_CLASSIFICATIONS
 from mesh_catalog.errors import PolicyRefusedError
-from mesh_catalog.lake.plan_lineage import HASH, OPAQUE, UNKNOWN, ColumnSources, Flow, column_sources
+from mesh_catalog.lake.plan_lineage import HASH, OPAQUE, UNKNOWN, ColumnSources, Flow, MarkedInputs, column_sources
 from mesh_catalog.workspace import SOURCE
 
 if TYPE_CHECKING:
@@ -67,19 +67,17 @@ def personal_inputs(mesh: Mesh, versions: Mapping[str, int]) -> PersonalInputs:
     return PersonalInputs(tags=found)
 
 
-def require_declared(product: ProductSpec, frame: DataFrame, inputs: PersonalInputs) -> None:
+def require_declared(product: ProductSpec, frame: DataFrame, inputs: PersonalInputs, marked: MarkedInputs) -> None:
     """Refuse a product whose columns are made of personal data that its contract does not declare.
 
     Args:
-        frame: The transform's result, made of the frames of `mark_inputs`.
+        frame: The transform's result, made of the marked frames.
 
     Raises:
         PolicyRefusedError: Names each column, the path to its origin, and what to write.
     """
-    if not inputs:
-        return
     python = product.build is not None and product.build.suffix == ".py"
-    sources = column_sources(frame, literal_rows=not python)
+    sources = column_sources(frame, marked, literal_rows=not python)
     contract = product.contract
     lines = []
     for column in contract.built_columns:

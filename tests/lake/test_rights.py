@@ -24,22 +24,20 @@ from .conftest import Shop, order
 EMAIL, AMOUNT, ORDER = ("shop.orders", "email"), ("shop.orders", "amount"), ("shop.orders", "order_id")
 
 
-def origins(frame: DataFrame, *, sql: bool = True) -> dict[str, set[tuple[str, str]]]:
-    found = column_sources(frame, literal_rows=sql)
-    return {name: {flow.origin for flow in one.flows} for name, one in found.items()}
-
-
-def steps(frame: DataFrame, column: str) -> set[str]:
-    return {step for flow in column_sources(frame, literal_rows=True)[column].flows for step in flow.steps}
-
-
 def test_sources_of_columns_are_read_from_sparks_plan_and_what_it_hides_is_unknown(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(1, "a@b", 2.0)], "order_id bigint, email string, amount double")
-    frames = mark_inputs({"shop.orders": rows})
-    orders = frames["shop.orders"]
+    marked = mark_inputs({"shop.orders": rows})
+    orders = marked.frames["shop.orders"]
 
     def sql(text: str) -> DataFrame:
-        return run_query(spark, text, frames)
+        return run_query(spark, text, marked.frames)
+
+    def origins(frame: DataFrame, *, sql: bool = True) -> dict[str, set[tuple[str, str]]]:
+        found = column_sources(frame, marked, literal_rows=sql)
+        return {name: {flow.origin for flow in one.flows} for name, one in found.items()}
+
+    def steps(frame: DataFrame, column: str) -> set[str]:
+        return {step for flow in column_sources(frame, marked, literal_rows=True)[column].flows for step in flow.steps}
 
     told = origins(sql("select email as contact, lower(email) l, amount * 2 d, 'x' c, order_id from shop.orders"))
     assert told == {"contact": {EMAIL}, "l": {EMAIL}, "d": {AMOUNT}, "c": set(), "order_id": {ORDER}}
