@@ -94,6 +94,7 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
     for problem in problems:
         click.echo(_shown(root, problem))
     if problems or workspace is None:
+        _print_notes(notes)
         return
     products, models, dashboards = len(workspace.products), len(workspace.models), len(workspace.dashboards)
     click.echo(
@@ -102,12 +103,16 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
         + ": all good"
     )
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    _print_notes(notes)
     for domain in _unowned(workspace):
         click.echo(
             f"next: name an owner in domains/{domain}/domain.yaml; its products are not published without", err=True
         )
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _emit(
