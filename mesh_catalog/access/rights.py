@@ -7,7 +7,7 @@ shown counts too. Every refusal names the path. No Spark is needed to say so.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,8 +231,14 @@ class _Upstream:
         for link in graph.links:
             self._links.setdefault(link.target, set()).add(link.source)
 
-    def walk(self, start: _Node) -> Iterator[tuple[str, tuple[str, ...], Rights]]:
-        """Every product upstream with its path, the nearest way, and what is said of its rows."""
+    def walk(
+        self, start: _Node, *, ends: Callable[[Rights], bool] = lambda _rights: False
+    ) -> Iterator[tuple[str, tuple[str, ...], Rights]]:
+        """Every product upstream with its path, the nearest way, and what is said of its rows.
+
+        Args:
+            ends: Of what is said of a product, whether nothing beyond it is looked at.
+        """
         paths: dict[_Node, tuple[str, ...]] = {start: (start[1],)}
         waiting = deque([start])
         while waiting:
@@ -241,11 +247,11 @@ class _Upstream:
                 if source in paths or source[0] == "source":
                     continue
                 paths[source] = (*paths[node], source[1])
-                waiting.append(source)
-                if source[0] == "product":
-                    rights = rights_of(self.workspace, self.catalog, source[1])
-                    if rights is not None:
-                        yield source[1], paths[source], rights
+                rights = rights_of(self.workspace, self.catalog, source[1]) if source[0] == "product" else None
+                if rights is None or not ends(rights):
+                    waiting.append(source)
+                if rights is not None:
+                    yield source[1], paths[source], rights
 
 
 def _refusals(upstream: _Upstream, start: _Node, asked: _Asked) -> Iterator[Refusal]:
@@ -285,7 +291,8 @@ def _unkept_consent(upstream: _Upstream, product: ProductSpec) -> Iterator[Refus
         return
     if contract.consent_product is not None:
         return
-    for name, path, rights in upstream.walk(("product", product.name)):
+    found = upstream.walk(("product", product.name), ends=lambda rights: rights.consent_not_needed is not None)
+    for name, path, rights in found:
         if rights.consent is not None:
             yield Refusal(
                 path=path,

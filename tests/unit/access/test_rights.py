@@ -135,6 +135,11 @@ def test_a_table_that_keeps_rows_of_people_who_may_withdraw_says_how_they_leave_
         assert run_command(["check"]) == code
     out = capsys.readouterr().out
     assert "partner.tracks follows consent, but writeMode append keeps rows of people who withdraw later" in out
+    say(chain, "partner.feed", consent="{notNeeded: daily sums}")
+    orders = (chain / "domains/shop/orders/contract.yaml").read_text()
+    write(chain, "domains/shop/orders/contract.yaml", orders + "  - {property: writeMode, value: append}\n")
+    assert run_command(["check"]) == 0  # it comes from sums of nobody
+    write(chain, "domains/shop/orders/contract.yaml", orders)
     say(chain, "partner.feed", consent="{product: partner.tracks, key: a, column: a}")
     assert run_command(["check"]) == 2
     assert "partner.tracks.a is bigint. It must be a boolean" in capsys.readouterr().out
