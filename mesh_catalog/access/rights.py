@@ -202,10 +202,14 @@ class _Upstream:
         self.catalog = catalog
         self._links: dict[_Node, set[_Node]] = {}
         self._looked: set[_Node] = set()
+        found = (product.contract.consent_product for product in workspace.products.values())
+        self._consent: set[_Node] = {("product", name) for name in found if name is not None}
 
     def of(self, node: _Node) -> list[_Node]:
+        """What a node is made of. Where consent only stood is none of it: no value of that has come in."""
         self._look(node)
-        return sorted({*self._declared(node), *self._links.get(node, ())})
+        declared = set(self._declared(node))
+        return sorted(declared | {one for one in self._links.get(node, ()) if not declared or one not in self._consent})
 
     def _declared(self, node: _Node) -> list[_Node]:
         kind, name = node

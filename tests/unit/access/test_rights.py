@@ -194,3 +194,31 @@ def test_the_door_gives_no_row_for_a_use_that_the_contract_does_not_allow(chain:
             with pytest.raises(AccessDeniedError, match=r"does not allow \w+ \(allowedUses: build\)"):
                 request_read(mesh, "partner.tracks", purpose=purpose)  # type: ignore[arg-type]
         assert not read_audit(mesh, "partner.tracks")[0].allowed
+
+
+def test_a_product_in_which_consent_only_stood_is_not_what_rows_are_made_of(chain: Path) -> None:
+    key = "{name: a, logicalType: integer}"
+    say(chain, "partner.consents", key, "{name: agreed, logicalType: boolean}", allowedUses="[]")
+    write(chain, "domains/partner/consents/build.sql", "select 1 as a, true as agreed")
+    say(chain, "partner.tracks", key, consent="{product: partner.consents, key: a, column: agreed}")
+    with open_mesh(load_settings(workspace=chain)) as mesh:
+        sync_workspace(mesh.catalog, mesh.workspace)
+        for name in ("partner.consents", "partner.tracks", "partner.feed"):
+            publish(mesh.catalog, name, 0)
+        with mesh.catalog.write() as connection:
+            record_run_edges(
+                connection,
+                "partner.feed",
+                0,
+                inputs={"partner.consents": 0, "partner.tracks": 0},
+                columns=[],
+                has_files=False,
+            )
+        require_publishable(mesh, mesh.workspace.product("partner.feed"))
+        require_model_rights(mesh, mesh.workspace.model("shop.churn"), "train")
+    write(chain, "domains/partner/feed/build.sql", "select a from partner.tracks join partner.consents using (a)")
+    with (
+        open_mesh(load_settings(workspace=chain)) as mesh,
+        pytest.raises(PolicyRefusedError, match="does not allow build"),
+    ):
+        require_publishable(mesh, mesh.workspace.product("partner.feed"))
