@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditEvent", "Purpose", "Ticket", "find_version", "read_audit", "request_read"]
 
-Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep"]
+Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep", "consent"]
 _MASKING_PURPOSES = ("preview",)
 _USES: Mapping[str, Use] = {
     "analysis": "analysis",
@@ -40,7 +40,7 @@ _USES: Mapping[str, Use] = {
     "train": "train",
     "score": "score",
 }
-"""Purpose of a read → what its contract calls the use; monitoring and upkeep are the owner's own."""
+"""Purpose of a read → what its contract calls the use; monitoring, upkeep and looking up consent are always allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.access.gate import Purpose, Ticket, request_read
+from mesh_catalog.access.gate import Ticket, request_read
 from mesh_catalog.access.rights import rights_of
 from mesh_catalog.catalog.runs import latest_version
 from mesh_catalog.contracts.contract import Consent, Contract
@@ -47,7 +47,7 @@ def consent_of(mesh: Mesh, product: str) -> Consent | None:
 
 
 def consenting_rows(
-    spark: SparkSession, mesh: Mesh, product: str, rows: DataFrame, consent: Consent | None, *, purpose: Purpose
+    spark: SparkSession, mesh: Mesh, product: str, rows: DataFrame, consent: Consent | None
 ) -> Consenting:
     """The rows whose people agree.
 
@@ -67,7 +67,7 @@ def consenting_rows(
         _require_columns(product, rows, [consent.column])
         return Consenting(rows=rows.filter(_agrees(rows, consent.column)), inputs={})
     _require_columns(product, rows, [here for here, _ in consent.keys])
-    listed, ticket, opted_in = _listed(spark, mesh, consent, purpose)
+    listed, ticket, opted_in = _listed(spark, mesh, consent)
     same = _same_key(rows, listed, consent)
     return Consenting(
         rows=rows.join(listed, same, "left_semi" if opted_in else "left_anti"),
@@ -98,7 +98,7 @@ def remove_withdrawn(
     table = spark.read.format("delta").load(location)
     keys = [here for here, _ in consent.keys]
     _require_columns(contract.id, table, keys)
-    listed, _ticket, opted_in = _listed(spark, mesh, consent, "build")
+    listed, _ticket, opted_in = _listed(spark, mesh, consent)
     gone = table.join(listed, _same_key(table, listed, consent), "left_anti" if opted_in else "left_semi")
     try:
         gone = gone.select(*(quoted(name) for name in keys)).distinct()
@@ -137,13 +137,13 @@ def _delete(spark: SparkSession, location: str, gone: DataFrame, keys: Sequence[
     DeltaTable.forPath(session, location).alias("old").merge(gone.alias("gone"), same).whenMatchedDelete().execute()
 
 
-def _listed(spark: SparkSession, mesh: Mesh, consent: Consent, purpose: Purpose) -> tuple[DataFrame, Ticket, bool]:
+def _listed(spark: SparkSession, mesh: Mesh, consent: Consent) -> tuple[DataFrame, Ticket, bool]:
     """The keys that agree (True), or those that withdrew (False): a boolean is agreed to, a time is of withdrawal."""
     from pyspark.sql import functions as F
 
     theirs = [there for _, there in consent.keys]
     ticket = request_read(
-        mesh, str(consent.product), purpose=purpose, columns=list(dict.fromkeys([*theirs, consent.column]))
+        mesh, str(consent.product), purpose="consent", columns=list(dict.fromkeys([*theirs, consent.column]))
     )
     table = read_table(spark, ticket)
     opted_in = dict(table.dtypes)[consent.column] == "boolean"

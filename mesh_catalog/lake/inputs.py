@@ -109,7 +109,7 @@ def read_inputs(
 
 def _consenting(spark: SparkSession, mesh: Mesh, product: str, frame: DataFrame, inputs: Inputs) -> DataFrame:
     """The input's rows whose people agree; where that stood is an input too."""
-    found = consenting_rows(spark, mesh, product, frame, consent_of(mesh, product), purpose="build")
+    found = consenting_rows(spark, mesh, product, frame, consent_of(mesh, product))
     inputs.versions.update(found.inputs)
     return found.rows
 

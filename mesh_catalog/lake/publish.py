@@ -444,7 +444,7 @@ def _batch(
     if interval is not None:
         frame = within(frame, contract.event_time, interval, keep_null=True)
     if contract.consent_product is not None:
-        found = consenting_rows(spark, mesh, product.name, frame, contract.rights.consent, purpose="build")
+        found = consenting_rows(spark, mesh, product.name, frame, contract.rights.consent)
         frame = found.rows
         inputs.versions.update(found.inputs)
     return Batch(

@@ -196,7 +196,7 @@ def build_frame(
         asked = tuple(dict.fromkeys((*wanted, *(consent.own_columns if consent else ()))))
         ticket = request_read(mesh, product, purpose=purpose, version=pinned.get(product), columns=asked)
         rows = _checked(read_table(spark, ticket), ticket, asked)
-        found = consenting_rows(spark, mesh, product, rows, consent, purpose=purpose)
+        found = consenting_rows(spark, mesh, product, rows, consent)
         consented.update(found.inputs)
         return found.rows.select(*(F.col(f"`{name}`") for name in wanted)), ticket
 

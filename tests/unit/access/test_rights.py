@@ -192,7 +192,7 @@ def test_the_door_gives_no_row_for_a_use_that_the_contract_does_not_allow(chain:
         assert request_read(mesh, "partner.tracks", purpose="build").version == 0
         for purpose in ("analysis", "preview", "train"):
             with pytest.raises(AccessDeniedError, match=r"does not allow \w+ \(allowedUses: build\)"):
-                request_read(mesh, "partner.tracks", purpose=purpose)  # type: ignore[arg-type]
+                request_read(mesh, "partner.tracks", purpose=purpose)
         assert not read_audit(mesh, "partner.tracks")[0].allowed
 
 
