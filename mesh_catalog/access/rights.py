@@ -33,6 +33,7 @@ __all__ = [
     "consent_products",
     "find_model_refusals",
     "find_product_refusals",
+    "input_products",
     "publish_warnings",
     "require_model_rights",
     "require_publishable",
@@ -189,6 +190,11 @@ def consent_products(workspace: Workspace, catalog: Catalog | None, product: Pro
         rights = rights_of(workspace, catalog, name) if name != SOURCE else None
         found.append(rights.consent.product if rights and rights.consent else None)
     return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def input_products(workspace: Workspace, catalog: Catalog | None, product: ProductSpec) -> tuple[str, ...]:
+    """What must be there before a product is published: what its transform reads (`source` too), where consent stands."""
+    return tuple(dict.fromkeys((*product_reads(product), *consent_products(workspace, catalog, product))))
 
 
 # The walk ----------------------------------------------------------------------------------------------------------

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from mesh_catalog.access.rights import require_publishable
+from mesh_catalog.access.rights import input_products, require_publishable
 from mesh_catalog.errors import MeshError
 from mesh_catalog.orchestration.leases import HeldLeases
 from mesh_catalog.orchestration.staleness import require_inputs
-from mesh_catalog.workspace import product_reads
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -100,7 +99,7 @@ class _Run:
         self._allow_breaking = allow_breaking
         self._tell = tell
         self._leases = leases
-        self._reads = {product.name: product_reads(product) for product in order}
+        self._reads = {product.name: input_products(mesh.workspace, mesh.catalog, product) for product in order}
         self._waiting = {product.name: product for product in order}
         self._running: dict[str, Thread] = {}
         self._ended: SimpleQueue[tuple[str, PublishResult | BaseException]] = SimpleQueue()

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mesh_catalog.access.rights import consent_products
+from mesh_catalog.access.rights import consent_products, input_products
 from mesh_catalog.catalog.assets import contract_digest, definition_digest
 from mesh_catalog.catalog.publish_states import PublishState, read_publish_states, read_run_files
 from mesh_catalog.catalog.runs import consumed_files
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.lake.sources import SourceFile, listed_files
-from mesh_catalog.workspace import SOURCE, product_reads
+from mesh_catalog.workspace import SOURCE
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -72,7 +72,7 @@ def require_inputs(mesh: Mesh, product: ProductSpec) -> None:
         NotFoundError: An input was never published, or no source file has arrived.
     """
     states = read_publish_states(mesh.catalog)
-    for name in product_reads(product):
+    for name in input_products(mesh.workspace, mesh.catalog, product):
         if name == SOURCE:
             if _arrived(mesh, product) == []:
                 path = product.source.path if product.source else ""
@@ -98,10 +98,9 @@ def _reads_new_files(product: ProductSpec) -> bool:
 def _newer_inputs(
     mesh: Mesh, product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]
 ) -> Iterator[str]:
-    reads = consent_products(mesh.workspace, mesh.catalog, product)
-    if not _reads_new_files(product):  # else new files make its batches; other inputs are only looked up
-        reads = (*product_reads(product), *reads)
-    for name in dict.fromkeys(reads):
+    # Where new files make its batches, other inputs are only looked up; but a consent that is withdrawn counts.
+    inputs = consent_products if _reads_new_files(product) else input_products
+    for name in inputs(mesh.workspace, mesh.catalog, product):
         now, then = states.get(name, _UNKNOWN).version, state.inputs.get(name)
         if name != SOURCE and now is not None and now != then:
             yield f"{name} is v{now}" + ("" if then is None else f", it was made from v{then}")

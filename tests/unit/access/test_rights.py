@@ -9,7 +9,7 @@ import pytest
 
 from mesh_catalog.access.gate import read_audit, request_read
 from mesh_catalog.access.mesh import open_mesh
-from mesh_catalog.access.rights import require_model_rights, require_publishable
+from mesh_catalog.access.rights import input_products, require_model_rights, require_publishable
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.edges import ColumnEdge, record_run_edges
 from mesh_catalog.catalog.tags import read_tags
@@ -214,8 +214,10 @@ def test_a_product_in_which_consent_only_stood_is_not_what_rows_are_made_of(chai
                 columns=[],
                 has_files=False,
             )
-        require_publishable(mesh, mesh.workspace.product("partner.feed"))
+        feed = mesh.workspace.product("partner.feed")
+        require_publishable(mesh, feed)
         require_model_rights(mesh, mesh.workspace.model("shop.churn"), "train")
+        assert input_products(mesh.workspace, mesh.catalog, feed) == ("partner.tracks", "partner.consents")
     write(chain, "domains/partner/feed/build.sql", "select a from partner.tracks join partner.consents using (a)")
     with (
         open_mesh(load_settings(workspace=chain)) as mesh,
