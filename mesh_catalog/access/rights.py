@@ -193,7 +193,7 @@ def consent_products(workspace: Workspace, catalog: Catalog | None, product: Pro
 
 
 def input_products(workspace: Workspace, catalog: Catalog | None, product: ProductSpec) -> tuple[str, ...]:
-    """What must be there before a product is published: what its transform reads (`source` too), where consent stands."""
+    """What must be there before a product is published: what its transform reads (`source` too), and its consents."""
     return tuple(dict.fromkeys((*product_reads(product), *consent_products(workspace, catalog, product))))
 
 
