@@ -9,7 +9,8 @@
     │   ├── BatchRefusedError    3   a batch breaks its contract
     │   ├── BreakingChangeError  3   a contract breaks what its readers were promised
     │   ├── AccessDeniedError    3   the principal may not read this (PermissionError)
-    │   └── GateRefusedError     3   a model did not pass, or may not be moved
+    │   ├── GateRefusedError     3   a model did not pass, or may not be moved
+    │   └── PolicyRefusedError   3   rights in data, or the organisation's policies, do not allow it
     ├── ConflictError            3   somebody else is writing; trying again solves it
     ├── StorageError             1   a table or the catalog cannot be read (OSError)
     └── NotFoundError            4   no such product, version, model (LookupError)
@@ -35,6 +36,7 @@ __all__ = [
     "InputError",
     "MeshError",
     "NotFoundError",
+    "PolicyRefusedError",
     "RefusedError",
     "SettingsError",
     "StorageError",
@@ -111,6 +113,10 @@ class AccessDeniedError(RefusedError, PermissionError):
 
 
 class GateRefusedError(RefusedError):
+    pass
+
+
+class PolicyRefusedError(RefusedError):
     pass
 
 

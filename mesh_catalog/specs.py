@@ -272,6 +272,8 @@ class ModelSpec:
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
+    purposes: tuple[str, ...] = ()
+    """What the model is made for; each product upstream must allow it."""
     path: Path
 
     @property

@@ -7,26 +7,40 @@ else. Every request leaves an audit event, a refused one too; where the event ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mesh_catalog.access.audit import AuditEvent, read_audit, record_event
 from mesh_catalog.access.locations import table_location
-from mesh_catalog.catalog.inventory import read_personal_columns, read_product, read_version_columns
+from mesh_catalog.catalog.inventory import (
+    read_contract_document,
+    read_personal_columns,
+    read_product,
+    read_version_columns,
+)
 from mesh_catalog.catalog.runs import latest_version, read_versions
 from mesh_catalog.catalog.store import utc_now
-from mesh_catalog.errors import InputError, MeshError, NotFoundError, listed, nearest
+from mesh_catalog.contracts.rights import written_uses
+from mesh_catalog.errors import AccessDeniedError, InputError, MeshError, NotFoundError, listed, nearest
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.contracts.contract import Column
+    from mesh_catalog.contracts.contract import Column, Use
 
 __all__ = ["AuditEvent", "Purpose", "Ticket", "find_version", "read_audit", "request_read"]
 
-Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep"]
+Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep", "consent"]
 _MASKING_PURPOSES = ("preview",)
+_USES: Mapping[str, Use] = {
+    "analysis": "analysis",
+    "preview": "analysis",
+    "build": "build",
+    "train": "train",
+    "score": "score",
+}
+"""Purpose of a read → what its contract calls the use; monitoring, upkeep and looking up consent are always allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +81,14 @@ def request_read(
     Raises:
         NotFoundError: No such product, version or column.
         InputError: No such purpose, or `as_of` is no moment of the past, or comes beside a version.
+        AccessDeniedError: The product's contract does not allow this use.
     """
     asked = None if columns is None else tuple(dict.fromkeys(columns))
     try:
         if purpose not in get_args(Purpose):
             raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
         found = find_version(mesh, product, version=version, as_of=as_of)
+        _require_use(mesh, product, purpose)
         known = read_version_columns(mesh.catalog, product, found)
         given = _resolve_columns(product, found, known, asked)
     except MeshError as refusal:
@@ -108,6 +124,15 @@ def request_read(
         purpose=purpose,
         event_id=event_id,
     )
+
+
+def _require_use(mesh: Mesh, product: str, purpose: Purpose) -> None:
+    use = _USES.get(purpose)
+    allowed = written_uses(read_contract_document(mesh.catalog, product)) if use else None
+    if allowed is not None and use not in allowed:
+        raise AccessDeniedError(
+            f"{product}: its contract does not allow {use} (allowedUses: {listed(allowed) or 'none'}). Ask its owner."
+        )
 
 
 def find_version(mesh: Mesh, product: str, *, version: int | None = None, as_of: datetime | str | None = None) -> int:

@@ -70,8 +70,8 @@ class _Changes:
 
 
 def contract_digest(contract: Contract) -> str:
-    """SHA-256 over everything that a contract promises; where its file lies does not count."""
-    return digest_of({key: value for key, value in contract.__dict__.items() if key != "path"})
+    """SHA-256 over everything that a contract promises (its rights as written); where its file lies does not count."""
+    return digest_of({key: value for key, value in contract.__dict__.items() if key not in ("path", "rights")})
 
 
 def definition_digest(product: ProductSpec) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "list_products",
     "read_adopted",
     "read_columns",
+    "read_contract_document",
     "read_dashboard",
     "read_model",
     "read_owner",
@@ -201,6 +202,14 @@ def read_version_columns(catalog: Catalog, product: str, version: int) -> tuple[
 def read_personal_columns(catalog: Catalog, product: str) -> frozenset[str]:
     """Columns that are personal in the contract that is registered now."""
     return frozenset(column.name for column in read_columns(catalog, product) if column.personal)
+
+
+def read_contract_document(catalog: Catalog, product: str) -> dict[str, Any]:
+    """The ODCS document of the contract that is registered now; empty where there is none."""
+    with catalog.read() as connection:
+        digest = _current_digest(connection, product)
+        query = select(contracts.c.document).where(contracts.c.product == product, contracts.c.digest == digest)
+        return dict(connection.execute(query).scalar() or {})
 
 
 def read_rules(catalog: Catalog, product: str) -> tuple[RuleRecord, ...]:

@@ -64,14 +64,14 @@ def backfill_products(
     mesh: Mesh, order: Sequence[ProductSpec], period: Period, *, force: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Publish every interval of each product that is not done; a product's inputs are whole before it begins."""
+    from mesh_catalog.access.rights import require_publishable
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.lake.backfill import plan_backfill, require_backfill, split_period
-    from mesh_catalog.lake.publish import require_owner
     from mesh_catalog.specs import parse_duration
 
     for product in order:  # all of them before anything is written
-        require_owner(product)
+        require_publishable(mesh, product)
         require_backfill(product)
     if not dry_run:
         sync_workspace(mesh.catalog, mesh.workspace)

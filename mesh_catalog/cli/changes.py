@@ -21,6 +21,7 @@ def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, as_json
     Args:
         whole: Read the whole input, and not only what came after what the table holds.
     """
+    from mesh_catalog.access.rights import require_publishable
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json, progress
     from mesh_catalog.errors import InputError
@@ -32,6 +33,8 @@ def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, as_json
             option = "--whole" if whole else "--new-checkpoint"
             raise InputError(f"{product.name}: reads its inputs whole, so {option} means nothing. Leave it out.")
     sync_workspace(mesh.catalog, mesh.workspace)
+    for product in order:
+        require_publishable(mesh, product)
     with progress("starts Spark"):
         spark = open_session(mesh.settings, app_name="mesh publish")
     told = []

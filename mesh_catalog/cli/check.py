@@ -12,6 +12,7 @@ from mesh_catalog.cli.against import Comparison, as_markdown, compare_workspace,
 if TYPE_CHECKING:
     from mesh_catalog.errors import DocumentError
     from mesh_catalog.workspace import Workspace
+    from mesh_catalog.workspace.policies import PolicyFinding
 
 __all__ = ["command"]
 
@@ -30,9 +31,10 @@ __all__ = ["command"]
 def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     """Validate the workspace: contracts, transforms, sources, models, and what they say of each other.
 
-    A contract is also compared with the one that its product was last published with. With --against, every contract
-    is compared with another commit's: which changes break whom, column by column through everything that is made of
-    it, and whether the versions say so.
+    A contract is also compared with the one that its product was last published with; and everything with the
+    organisation's policies (conf/policies.yaml), and with the rights in the data that it is made of. With --against,
+    every contract is compared with another commit's: which changes break whom, column by column through everything
+    that is made of it, and whether the versions say so.
 
     Exits with 2 where anything is wrong, with 3 where --against refuses a change. Starts no JVM and reads no data.
 
@@ -41,6 +43,7 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
       mesh check --against main --markdown
     """
     from mesh_catalog.cli.evolution import check_published
+    from mesh_catalog.cli.policies import check_policies, check_rights
     from mesh_catalog.errors import InputError
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import survey_workspace
@@ -53,12 +56,15 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     comparison = compare_workspace(settings, found, against, agreed) if against is not None else None
     workspace = None if problems else found
     notes: list[str] = []
+    findings: list[PolicyFinding] = []
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
-        problems = [*_check_parameters(workspace), *broken]
+        findings, breaches, advice = check_policies(workspace)
+        problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace)]
+        notes += advice
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
-        _emit(root, problems, workspace, notes, comparison)
+        _emit(root, problems, workspace, notes, findings, comparison)
     elif comparison is not None and markdown:
         click.echo(as_markdown(comparison, [_shown(root, problem) for problem in problems]))
     else:
@@ -111,6 +117,7 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
     for problem in problems:
         click.echo(_shown(root, problem))
     if problems or workspace is None:
+        _print_notes(notes)
         return
     products, models, dashboards = len(workspace.products), len(workspace.models), len(workspace.dashboards)
     click.echo(
@@ -119,12 +126,16 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
         + ": all good"
     )
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    _print_notes(notes)
     for domain in _unowned(workspace):
         click.echo(
             f"next: name an owner in domains/{domain}/domain.yaml; its products are not published without", err=True
         )
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _emit(
@@ -132,9 +143,10 @@ def _emit(
     problems: list[DocumentError],
     workspace: Workspace | None,
     notes: list[str],
+    findings: list[PolicyFinding],
     comparison: Comparison | None,
 ) -> None:
-    from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.output import emit_json, to_plain
 
     emit_json(
         {
@@ -153,5 +165,6 @@ def _emit(
             "without_owner": _unowned(workspace) if workspace else [],
             "notes": notes,
             **({"against": comparison} if comparison else {}),
+            "policies": [to_plain(one) | {"path": str(one.path).removeprefix(f"{root}/")} for one in findings],
         }
     )

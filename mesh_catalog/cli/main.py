@@ -35,6 +35,7 @@ VERBS = {
     "sql": ("sql", "Query products by SQL, without Spark."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
     "serve": ("serve", "Serve the catalog over HTTP, and take OpenLineage events in."),
+    "tags": ("tags", "Which columns hold personal data, and where it came from."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
     "score": ("score", "Score new rows with the champion and publish the predictions."),

@@ -82,7 +82,10 @@ def tell_result(result: PublishResult) -> dict[str, Any]:
         "quarantined": result.quarantined_count,
         "checks": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
         "changes": list(result.changes),
-        "warnings": [f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"],
+        "warnings": [
+            *(f"{c.text}: {c.broken_count or c.reason}" for c in result.checks if c.verdict == "warn"),
+            *result.warnings,
+        ],
         "not_run": [f"{c.text}: {c.reason}" for c in result.checks if c.verdict == "not_run"],
         "run_id": result.run_id,
         "seconds": round(result.seconds, 2),

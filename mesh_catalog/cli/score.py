@@ -28,6 +28,7 @@ def command(
     from uuid import uuid4
 
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.access.rights import require_model_rights
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.catalog.models import read_model_versions
     from mesh_catalog.cli.output import emit_json, format_duration, format_time, progress
@@ -42,6 +43,7 @@ def command(
         sync_workspace(mesh.catalog, mesh.workspace)
         if not read_model_versions(mesh.catalog, model):  # told before Spark starts
             raise NotFoundError(f"{model}: has no version yet. Train one: mesh train {model}")
+        require_model_rights(mesh, spec, "score")
         with progress("starts Spark"):
             spark = open_session(mesh.settings, app_name=f"mesh score {model}")
         with telling() as tell:

@@ -35,6 +35,7 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
     from uuid import uuid4
 
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.access.rights import require_model_rights
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json, progress
     from mesh_catalog.cli.steps import telling
@@ -45,6 +46,7 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
     with open_mesh(load_settings(master=master)) as mesh:
         spec = mesh.workspace.model(model)
         sync_workspace(mesh.catalog, mesh.workspace)
+        require_model_rights(mesh, spec, "train")  # told before Spark starts
         with progress("starts Spark"):
             spark = open_session(mesh.settings, app_name=f"mesh train {model}")
         with telling() as tell:

@@ -19,7 +19,10 @@ __all__ = [
     "ROW_RULES",
     "SET_RULES",
     "Column",
+    "Consent",
     "Contract",
+    "Deidentified",
+    "DeidentifiedBy",
     "DeleteWhen",
     "Distribution",
     "DistributionMethod",
@@ -27,10 +30,12 @@ __all__ = [
     "Query",
     "ReadChanges",
     "Reference",
+    "Rights",
     "Rule",
     "RuleKind",
     "Severity",
     "Threshold",
+    "Use",
     "WriteMode",
 ]
 
@@ -64,6 +69,9 @@ ROW_RULES: frozenset[str] = frozenset(get_args(RowRuleKind))
 SET_RULES: frozenset[str] = frozenset(get_args(SetRuleKind))
 """Kinds that are decided in the commit gate from the files and the table; all they need is read only where declared."""
 DistributionMethod = Literal["jensenshannon", "psi", "wasserstein"]
+Use = Literal["analysis", "build", "train", "score"]
+"""What may be done with rows: look at them, make products of them, learn from them, score them."""
+DeidentifiedBy = Literal["hash", "aggregate", "generalise"]
 
 CLASSIFICATIONS = ("public", "internal", "personal", "special")
 PERSONAL_CLASSIFICATIONS = ("personal", "special")
@@ -207,6 +215,51 @@ class ReadChanges:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Consent:
+    """The column that says whether a row's person agrees: boolean (true agrees), or the time of withdrawal."""
+
+    column: str
+    product: str | None = None
+    """Where the column stands; None: in the table itself."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Column of this table and column of that product, by which a row finds its consent."""
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """What must be read of the table itself."""
+        return (self.column,) if self.product is None else tuple(here for here, _ in self.keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deidentified:
+    """Why a column that is made of personal data is not personal."""
+
+    by: DeidentifiedBy
+    reason: str
+    least_rows: int | None = None
+    """Of an aggregate: the fewest rows that a group may have."""
+    counted_by: str | None = None
+    """Of an aggregate: the column that counts the group's rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What may be done with the rows; None where the contract does not say."""
+
+    licence: str | None = None
+    allowed_uses: tuple[Use, ...] | None = None
+    purposes: tuple[str, ...] = ()
+    """What the product is made for."""
+    allowed_purposes: tuple[str, ...] | None = None
+    """What others may make of it."""
+    consent: Consent | None = None
+    consent_not_needed: str | None = None
+    """Why no consent of those upstream concerns these rows, for example since they are sums over many people."""
+    deidentified: Mapping[str, Deidentified] = field(default_factory=dict)
+    """By column."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """One table of a data product, as promised."""
 
@@ -237,6 +290,7 @@ class Contract:
     """How long a version that readers have left stays readable (service level `retention`); None: not said."""
     location: str | None = None
     """Where an adopted table lies (server `lake`): others write it. None: the framework writes it, into the lake."""
+    rights: Rights = Rights()
     service_levels: tuple[Mapping[str, Any], ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The ODCS document as it was read."""
@@ -268,8 +322,9 @@ class Contract:
 
     @property
     def needed_products(self) -> tuple[str, ...]:
-        """Those of them without which no batch passes: a rule of severity `error` reads them."""
-        return self._read_by([rule for rule in self.rules if rule.severity == "error"])
+        """Those without which no batch passes: a rule of severity `error` reads them, or consent stands in them."""
+        found = self._read_by([rule for rule in self.rules if rule.severity == "error"])
+        return tuple(dict.fromkeys((*found, *((self.consent_product,) if self.consent_product else ()))))
 
     def _read_by(self, rules: Iterable[Rule]) -> tuple[str, ...]:
         found: list[str] = []
@@ -279,6 +334,11 @@ class Contract:
             elif isinstance(rule.argument, Query):
                 found += rule.argument.reads
         return tuple(dict.fromkeys(name for name in found if name != self.id))
+
+    @property
+    def consent_product(self) -> str | None:
+        """The product, other than itself, in which consent to its rows stands."""
+        return self.rights.consent.product if self.rights.consent else None
 
     @property
     def personal_columns(self) -> tuple[str, ...]:

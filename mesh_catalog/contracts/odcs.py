@@ -9,9 +9,10 @@ The standard leaves some words free; here they are closed:
 - The server `lake` says where an adopted table lies: of type local with an absolute path, or custom with a location;
   format delta. Other servers are other people's business.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
-  keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), and which slice of its inputs
-  a publish reads (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
-  inferred). Of a relationship: `severity` (error, warning).
+  keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), which slice of its inputs a
+  publish reads (`slices.py`), and what may be done with the rows (`rights.py`). Of a column: `severity` of the rules of
+  its schema, `suggested` (what `mesh import` inferred), `deidentified` (`rights.py`). Of a relationship: `severity`
+  (error, warning).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from mesh_catalog.contracts.odcs_columns import (
 )
 from mesh_catalog.contracts.odcs_document import LAKE_SERVER, check_version, odcs_validator
 from mesh_catalog.contracts.relationships import relationship_rules
+from mesh_catalog.contracts.rights import group_rules, read_rights
 from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
 from mesh_catalog.contracts.service_levels import freshness_rule, retention_seconds
 from mesh_catalog.contracts.slices import read_slices
@@ -81,6 +83,8 @@ def read_contract(document: Document) -> Contract:
     reader.add(implied_rules(columns, severities=severities))
     _declared(reader, table, severities, place)
     _related(reader, table, place)
+    rights = read_rights(document, columns, custom, place)
+    reader.add(group_rules(rights))
     profiled = _flag(document, "profile", custom.get("profile"), default=True)
     if not profiled and any(rule.kind == "distribution" for rule in reader.rules):
         raise document.error(
@@ -111,6 +115,7 @@ def read_contract(document: Document) -> Contract:
         cluster_by=read_clustering(document, columns, custom.get("clusterBy")),
         retention_seconds=retention_seconds(document, data.get("slaProperties", [])),
         location=_location(document),
+        rights=rights,
         service_levels=tuple(data.get("slaProperties", [])),
         document=document.data,
         path=document.path,

@@ -247,16 +247,21 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     return counts
 
 
+def _rewrites(entry: Mapping[str, Any]) -> bool:
+    """Whether a commit is no publish, but writes rows that are there once more."""
+    return entry.get("operation") == "OPTIMIZE" or "mesh_consent" in str(entry.get("userMetadata"))
+
+
 def _added_files(ticket: Ticket, first: int) -> set[str]:
     """The files that versions first..ticket.version added.
 
-    A compaction in between rewrites old rows and new ones into one file, so the versions before it and after it are
-    looked at apart: what each publish added is what counts, also where a compaction has replaced it since.
+    A compaction in between rewrites old rows and new ones into one file, and so does a removal of rows without consent;
+    the versions before it and after it are looked at apart: what each publish added counts, also where it was replaced.
     """
     table = open_table(ticket)
     with storage_errors(ticket):
         log = table.history(None)
-    compacted = [int(entry["version"]) for entry in log if entry.get("operation") == "OPTIMIZE"]
+    compacted = [int(entry["version"]) for entry in log if _rewrites(entry)]
     added: set[str] = set()
     start = first
     for end in [*sorted(v for v in compacted if first <= v <= ticket.version), ticket.version + 1]:

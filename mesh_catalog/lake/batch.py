@@ -73,6 +73,8 @@ class Batch:
     """The columns' origins as the transform's text says them, for inputs that Spark's plan does not show."""
     interval: Interval | None = None
     """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
+    earlier_rows: int | None = None
+    """Rows of the table now, where it lost some since the catalog was told of them."""
 
     @property
     def product(self) -> str:
@@ -122,7 +124,7 @@ def commit_batch(
         transaction=batch.state.transaction + 1,
         rules=rules,
         source=batch.source,
-        earlier_rows=latest.total_rows if latest else None,
+        earlier_rows=batch.earlier_rows if batch.earlier_rows is not None else latest.total_rows if latest else None,
         earlier_version=batch.state.version,
         batch_key=batch_key(batch.contract),
         batch_condition=interval_condition(batch.contract, [batch.interval]) if batch.interval else None,

@@ -15,6 +15,7 @@ from mesh_catalog.catalog.inventory import read_product, read_version_columns
 from mesh_catalog.catalog.runs import consumed_files, read_versions
 from mesh_catalog.errors import TransformError
 from mesh_catalog.lake.change_rows import CHANGE_COLUMNS, as_inserts, newest_changes
+from mesh_catalog.lake.consent import consent_of, consenting_rows
 from mesh_catalog.lake.intervals import within
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.sources import SourceBatch, read_source
@@ -88,7 +89,8 @@ def read_inputs(
             continue
         waiting = group.waiting(spark, name, reader=product.name) if group else None
         if waiting is not None:
-            inputs.frames[name], inputs.versions[name] = waiting
+            frame, inputs.versions[name] = waiting
+            inputs.frames[name] = _consenting(spark, mesh, name, frame, inputs)
             inputs.locations[table_location(mesh.settings, name)] = name
             inputs.personal = inputs.personal or _is_personal(mesh, name)
             continue
@@ -98,11 +100,18 @@ def read_inputs(
         if interval is not None:
             time = read_product(mesh.catalog, name).event_time
             frame = within(frame, time, interval, lookback=product.contract.lookback)
-        inputs.frames[name] = frame
+        inputs.frames[name] = _consenting(spark, mesh, name, frame, inputs)
         inputs.versions[name] = ticket.version
         inputs.locations[ticket.location] = name
         inputs.personal = inputs.personal or _is_personal(mesh, name)
     return inputs
+
+
+def _consenting(spark: SparkSession, mesh: Mesh, product: str, frame: DataFrame, inputs: Inputs) -> DataFrame:
+    """The input's rows whose people agree; where that stood is an input too."""
+    found = consenting_rows(spark, mesh, product, frame, consent_of(mesh, product))
+    inputs.versions.update(found.inputs)
+    return found.rows
 
 
 def _read_source(

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.locations import table_location
+from mesh_catalog.access.rights import publish_warnings, require_publishable
 from mesh_catalog.catalog.assets import definition_digest, register_product
 from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
 from mesh_catalog.catalog.inventory import read_version_columns
@@ -31,14 +32,17 @@ from mesh_catalog.catalog.runs import (
     read_versions,
     start_run,
 )
-from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, StorageError
+from mesh_catalog.errors import BatchRefusedError, ConflictError, MeshError, PolicyRefusedError, StorageError
 from mesh_catalog.lake.adopted import note_newest_version
 from mesh_catalog.lake.batch import Batch, commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
-from mesh_catalog.lake.inputs import read_inputs
+from mesh_catalog.lake.consent import consenting_rows, has_removed, no_rows, remove_withdrawn
+from mesh_catalog.lake.inputs import Inputs, read_inputs
 from mesh_catalog.lake.intervals import within
 from mesh_catalog.lake.manifest import Committed, record_commits, repair_catalog
+from mesh_catalog.lake.plan_lineage import mark_inputs
 from mesh_catalog.lake.quarantine import publish_staged
+from mesh_catalog.lake.received import personal_inputs, require_declared
 from mesh_catalog.lake.sql_columns import sql_column_edges
 from mesh_catalog.lake.table import TableState, read_table_state
 from mesh_catalog.lake.together import publish_group, undo_cut_off
@@ -62,7 +66,6 @@ __all__ = [
     "publish_frame",
     "publish_product",
     "publish_together",
-    "require_owner",
 ]
 
 
@@ -82,6 +85,8 @@ class PublishResult:
     checks: tuple[CheckRecord, ...] = ()
     changes: tuple[str, ...] = ()
     """How the contract differs from the one of the version before."""
+    warnings: tuple[str, ...] = ()
+    """Policies of the organisation that it breaks, but which do not stop it."""
     seconds: float = 0.0
 
 
@@ -107,6 +112,8 @@ def publish_product(
 
     Raises:
         InputError: The product has no owner.
+        PolicyRefusedError: A policy of the organisation, or a right in its inputs, does not allow it; or it receives
+            personal data that its contract does not declare. Nothing was written.
         TransformError: The transform failed, or its columns are not the contract's.
         BatchRefusedError: The batch breaks its contract. Nothing was written.
         BreakingChangeError: The contract breaks what was published. Nothing was written.
@@ -119,7 +126,7 @@ def publish_product(
     """
     if product.contract.location is not None:
         return publish_adopted(mesh, product)
-    require_owner(product)
+    require_publishable(mesh, product)
     evolution = plan_evolution(mesh.catalog, product.contract, mesh.workspace.products)
     require_evolution(evolution, allow_breaking=allow_breaking)
     if product.contract.read_changes is None:
@@ -136,7 +143,12 @@ def publish_product(
             publish=_publish_run,
         )
     changes = tuple(one.sentence for one in evolution.differences) if evolution else ()
-    return replace(result, changes=changes) if result.outcome == "published" else result
+    return _told(mesh, result, changes) if result.outcome == "published" else result
+
+
+def _told(mesh: Mesh, result: PublishResult, changes: tuple[str, ...] = ()) -> PublishResult:
+    warnings = publish_warnings(mesh, mesh.workspace.product(result.product))
+    return replace(result, changes=changes, warnings=warnings)
 
 
 def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[ProductSpec]) -> list[PublishResult]:
@@ -153,13 +165,13 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     """
     started = time.monotonic()
     for product in products:
-        require_owner(product)
+        require_publishable(mesh, product)
         require_evolution(plan_evolution(mesh.catalog, product.contract, mesh.workspace.products), allow_breaking=False)
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
         if one.manifest.quarantined_count:
             _known_state_of(spark, mesh, mesh.workspace.product(one.manifest.product))
-    return [_published(mesh, one.manifest.product, one.manifest.run_id, started) for one in done]
+    return [_told(mesh, _published(mesh, one.manifest.product, one.manifest.run_id, started)) for one in done]
 
 
 def _commit_member(
@@ -177,7 +189,10 @@ def _commit_member(
     )
     with _recorded(mesh, run):
         state = _known_state_of(spark, mesh, product)
-        batch = _batch(spark, mesh, product, run, state, interval=None, changes=None, group=group)
+        state, rows = remove_withdrawn(
+            spark, mesh, product.contract, table_location(mesh.settings, product.name), state, run_id=run
+        )
+        batch = _batch(spark, mesh, product, run, state, interval=None, changes=None, earlier_rows=rows, group=group)
         if batch is None:
             finish_run(mesh.catalog, run, outcome="unchanged")
             return None
@@ -237,7 +252,9 @@ def _publish_once(
         return _published(mesh, product.name, run, started)
     if changes is not None and held_version(mesh, product.name, changes.product) != changes.after:
         raise ConflictError(f"{product.name}: somebody else published it at the same time. Publish again.")
-    batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes)
+    location = table_location(mesh.settings, product.name)
+    state, rows = remove_withdrawn(spark, mesh, product.contract, location, state, run_id=run)
+    batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes, earlier_rows=rows)
     if batch is None:
         seen = {changes.product: changes.version} if changes is not None else {}
         finish_run(mesh.catalog, run, outcome="unchanged", inputs=seen)
@@ -265,7 +282,7 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
         RefusedError: It lacks what the contract promises. Readers stay on the version they had.
         StorageError: The table cannot be read.
     """
-    require_owner(product)
+    require_publishable(mesh, product)
     started = time.monotonic()
     noted = note_newest_version(mesh, product.contract)
     found = noted or latest_version(mesh.catalog, product.name)
@@ -279,19 +296,6 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
         total_rows=found.total_rows,
         seconds=time.monotonic() - started,
     )
-
-
-def require_owner(product: ProductSpec) -> None:
-    """Refuse a product that nobody answers for; no Spark is needed to say so.
-
-    Raises:
-        InputError: Its domain names no owner.
-    """
-    if not product.owner:
-        raise InputError(
-            f"{product.name}: has no owner, so nobody answers for it. Name one in {product.domain.path.name} "
-            f"of the domain {product.domain.name}, then publish again."
-        )
 
 
 def publish_frame(
@@ -392,7 +396,8 @@ def _recorded(mesh: Mesh, run_id: str) -> Iterator[None]:
     except BatchRefusedError:
         raise  # recorded with its checks
     except MeshError as error:
-        finish_run(mesh.catalog, run_id, outcome="failed", message=str(error))
+        outcome: Literal["refused", "failed"] = "refused" if isinstance(error, PolicyRefusedError) else "failed"
+        finish_run(mesh.catalog, run_id, outcome=outcome, message=str(error))
         raise
 
 
@@ -420,17 +425,32 @@ def _batch(
     *,
     interval: Interval | None,
     changes: Changes | None,
+    earlier_rows: int | None,
     group: Group | None = None,
 ) -> Batch | None:
-    """The batch that the transform makes of its inputs; None where nothing new has come."""
+    """The batch that the transform makes of its inputs; None where nothing new has come.
+
+    Args:
+        earlier_rows: Rows of the table, where those without consent were taken out of it; readers are given a version
+            without them then, also where nothing new has come.
+    """
+    contract = product.contract
     inputs = read_inputs(spark, mesh, product, interval=interval, changes=changes, group=group)
     if inputs is None:
-        return None
-    frame = run_transform(spark, product, inputs.frames, quote=not inputs.personal)
+        if not has_removed(mesh, product.name, earlier_rows):
+            return None
+        inputs = Inputs(personal=True, versions={changes.product: changes.version} if changes else {})
+        frame = no_rows(spark, contract)
+    else:
+        frame = _transformed(spark, mesh, product, inputs)
     if interval is not None:
-        frame = within(frame, product.contract.event_time, interval, keep_null=True)
+        frame = within(frame, contract.event_time, interval, keep_null=True)
+    if contract.consent_product is not None:
+        found = consenting_rows(spark, mesh, product.name, frame, contract.rights.consent)
+        frame = found.rows
+        inputs.versions.update(found.inputs)
     return Batch(
-        contract=product.contract,
+        contract=contract,
         frame=frame,
         location=table_location(mesh.settings, product.name),
         run_id=run_id,
@@ -447,8 +467,20 @@ def _batch(
                 for name, version in inputs.versions.items()
             },
         ),
-        interval=interval if product.contract.write_mode == "overwrite_interval" else None,
+        interval=interval if contract.write_mode == "overwrite_interval" else None,
+        earlier_rows=earlier_rows,
     )
+
+
+def _transformed(spark: SparkSession, mesh: Mesh, product: ProductSpec, inputs: Inputs) -> DataFrame:
+    """The transform's rows, once it is known that no personal data is in them that the contract does not declare."""
+    personal = personal_inputs(mesh, {name: inputs.versions[name] for name in inputs.frames if name in inputs.versions})
+    if not personal:
+        return run_transform(spark, product, inputs.frames, quote=not inputs.personal)
+    marked = mark_inputs(inputs.frames)
+    frame = run_transform(spark, product, marked.frames, quote=not inputs.personal)
+    require_declared(product, frame, personal, marked)
+    return frame
 
 
 def _write(spark: SparkSession, mesh: Mesh, batch: Batch, started: float) -> PublishResult:

@@ -18,6 +18,7 @@ from mesh_catalog.contracts.odcs_writing import contract_document
 from mesh_catalog.contracts.rules import implied_rules
 from mesh_catalog.errors import InputError, listed, nearest
 from mesh_catalog.features.join import join_point_in_time
+from mesh_catalog.lake.consent import consent_of, consenting_rows
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import feature_kind
 
@@ -166,7 +167,7 @@ def build_frame(
     labelled: bool = True,
     versions: Mapping[str, int] | None = None,
 ) -> Frame:
-    """Build the rows a model learns from, or scores.
+    """Build the rows a model learns from, or scores; without those whose people have not agreed, or have withdrawn.
 
     Args:
         start: First event time that belongs to the frame (UTC where it has no zone).
@@ -188,10 +189,16 @@ def build_frame(
     purpose: Literal["train", "score"] = "train" if labelled else "score"
     pinned = versions or {}
 
+    consented: dict[str, int] = {}
+
     def read(product: str, columns: Iterable[str]) -> tuple[DataFrame, Ticket]:
-        wanted = tuple(dict.fromkeys(columns))
-        ticket = request_read(mesh, product, purpose=purpose, version=pinned.get(product), columns=wanted)
-        return _checked(read_table(spark, ticket), ticket, wanted), ticket
+        wanted, consent = tuple(dict.fromkeys(columns)), consent_of(mesh, product)
+        asked = tuple(dict.fromkeys((*wanted, *(consent.own_columns if consent else ()))))
+        ticket = request_read(mesh, product, purpose=purpose, version=pinned.get(product), columns=asked)
+        rows = _checked(read_table(spark, ticket), ticket, asked)
+        found = consenting_rows(spark, mesh, product, rows, consent)
+        consented.update(found.inputs)
+        return found.rows.select(*(F.col(f"`{name}`") for name in wanted)), ticket
 
     names = [*plan.key_names, plan.event_time.name, *(column.name for column in plan.own)]
     rows, ticket = read(plan.product, [*names, plan.target.name] if labelled else names)
@@ -213,7 +220,8 @@ def build_frame(
             columns=[column.name for column in view.columns],
         )
     order = [column.name for column in plan.columns] + ([plan.target.name] if labelled else [])
-    return Frame(data=frame.select(*(F.col(f"`{name}`") for name in order)), rows=rows, plan=plan, inputs=inputs)
+    data = frame.select(*(F.col(f"`{name}`") for name in order))
+    return Frame(data=data, rows=rows, plan=plan, inputs=consented | inputs)
 
 
 def _label(target: SparkColumn) -> SparkColumn:

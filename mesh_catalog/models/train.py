@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from mesh_catalog.access.gate import request_read
+from mesh_catalog.access.rights import require_model_rights
 from mesh_catalog.catalog.assets import register_model
 from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
 from mesh_catalog.catalog.runs import finish_run, read_run, read_versions, start_run
@@ -149,12 +150,14 @@ def train_model(
 
     Raises:
         InputError: model.yaml and the data do not fit together.
+        PolicyRefusedError: A product upstream, however far, does not allow training, or not for the model's purpose.
         GateRefusedError: Too few rows, or rows of one class only.
         BatchRefusedError: The training frame breaks what its sources promise.
         NotFoundError: A product was never published.
         StorageError: A table or MLflow cannot be used.
     """
     check_parameters(model.algorithm, model.parameters)
+    require_model_rights(mesh, model, "train")
     plan = plan_frame(mesh, model)
     job = _Job(
         spark=spark,
@@ -330,6 +333,7 @@ def _pins(job: _Job, rows: _Rows) -> Pins:
 def _settle(job: _Job, registry: Registry, logged: LoggedRun) -> TrainResult:
     """Register the run's model, note its version in the catalog, give it its alias."""
     catalog, model, pins = job.mesh.catalog, job.model, logged.pins
+    require_model_rights(job.mesh, model, "train")  # by now the catalog knows what the run has read
     number = registry.register(model.name, logged)
     now = datetime.now(UTC)
     record_model_version(

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh_catalog.access.rights import input_products
 from mesh_catalog.catalog.publish_states import read_publish_states
 from mesh_catalog.orchestration.staleness import check_staleness
-from mesh_catalog.workspace import product_reads, publish_order
+from mesh_catalog.workspace import publish_order
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -63,7 +64,7 @@ def _with_upstream(mesh: Mesh, names: Collection[str]) -> set[str]:
         product = mesh.workspace.products.get(name)
         if product is not None and name not in found:
             found.add(name)
-            todo.extend(product_reads(product))
+            todo.extend(input_products(mesh.workspace, mesh.catalog, product))
     return found
 
 
@@ -71,7 +72,7 @@ def _with_downstream(mesh: Mesh, names: Collection[str]) -> set[str]:
     """The products, and all that comes from them."""
     found = set(names)
     for product in publish_order(mesh.workspace, mesh.workspace.products):
-        if found.intersection(product_reads(product)):
+        if found.intersection(input_products(mesh.workspace, mesh.catalog, product)):
             found.add(product.name)
     return found
 
@@ -82,11 +83,12 @@ def _planned(mesh: Mesh, order: Sequence[ProductSpec], forced: Collection[str]) 
     planned = []
     for product in order:
         found = check_staleness(mesh, product, states)
+        inputs = input_products(mesh.workspace, mesh.catalog, product)
         item = PlannedProduct(
             product=product,
             reasons=found.reasons or (("--force",) if product.name in forced else ()),
             notes=found.notes,
-            follows=tuple(name for name in product_reads(product) if name in running),
+            follows=tuple(name for name in inputs if name in running),
         )
         planned.append(item)
         if item.to_run:

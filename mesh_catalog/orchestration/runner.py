@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
+from mesh_catalog.access.rights import input_products, require_publishable
 from mesh_catalog.errors import MeshError
 from mesh_catalog.orchestration.leases import HeldLeases
 from mesh_catalog.orchestration.staleness import require_inputs
-from mesh_catalog.workspace import product_reads
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -99,7 +99,7 @@ class _Run:
         self._allow_breaking = allow_breaking
         self._tell = tell
         self._leases = leases
-        self._reads = {product.name: product_reads(product) for product in order}
+        self._reads = {product.name: input_products(mesh.workspace, mesh.catalog, product) for product in order}
         self._waiting = {product.name: product for product in order}
         self._running: dict[str, Thread] = {}
         self._ended: SimpleQueue[tuple[str, PublishResult | BaseException]] = SimpleQueue()
@@ -144,10 +144,8 @@ class _Run:
 
     def _reasons(self, product: ProductSpec) -> Sequence[str] | None:
         """Why to publish it now, its lease taken; nothing where it is fresh; None while another run publishes it."""
-        from mesh_catalog.lake.publish import require_owner
-
         name = product.name
-        require_owner(product)
+        require_publishable(self._mesh, product)
         if not self._why(product):
             return ()
         require_inputs(self._mesh, product)

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mesh_catalog.access.rights import consent_products, input_products
 from mesh_catalog.catalog.assets import contract_digest, definition_digest
 from mesh_catalog.catalog.publish_states import PublishState, read_publish_states, read_run_files
 from mesh_catalog.catalog.runs import consumed_files
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.lake.sources import SourceFile, listed_files
-from mesh_catalog.workspace import SOURCE, product_reads
+from mesh_catalog.workspace import SOURCE
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -56,7 +57,7 @@ def check_staleness(mesh: Mesh, product: ProductSpec, states: Mapping[str, Publi
     if state.version is None:
         return Staleness(reasons=("never published", *ill))
     changes = tuple(_changed_definition(product, state))
-    reasons = (*_newer_inputs(product, state, known), *_changed_files(mesh, product, state), *ill)
+    reasons = (*_newer_inputs(mesh, product, state, known), *_changed_files(mesh, product, state), *ill)
     if product.contract.location is not None:
         return Staleness(reasons=("others write it", *ill))
     if _keeps_rows(product):
@@ -71,7 +72,7 @@ def require_inputs(mesh: Mesh, product: ProductSpec) -> None:
         NotFoundError: An input was never published, or no source file has arrived.
     """
     states = read_publish_states(mesh.catalog)
-    for name in product_reads(product):
+    for name in input_products(mesh.workspace, mesh.catalog, product):
         if name == SOURCE:
             if _arrived(mesh, product) == []:
                 path = product.source.path if product.source else ""
@@ -94,10 +95,12 @@ def _reads_new_files(product: ProductSpec) -> bool:
     return product.source is not None and product.contract.write_mode != "overwrite"
 
 
-def _newer_inputs(product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]) -> Iterator[str]:
-    if _reads_new_files(product):
-        return  # new files make its batches; other inputs are only looked up
-    for name in product_reads(product):
+def _newer_inputs(
+    mesh: Mesh, product: ProductSpec, state: PublishState, states: Mapping[str, PublishState]
+) -> Iterator[str]:
+    # Where new files make its batches, other inputs are only looked up; but a consent that is withdrawn counts.
+    inputs = consent_products if _reads_new_files(product) else input_products
+    for name in inputs(mesh.workspace, mesh.catalog, product):
         now, then = states.get(name, _UNKNOWN).version, state.inputs.get(name)
         if name != SOURCE and now is not None and now != then:
             yield f"{name} is v{now}" + ("" if then is None else f", it was made from v{then}")

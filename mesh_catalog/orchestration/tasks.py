@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mesh_catalog.access.rights import input_products
 from mesh_catalog.contracts.service_levels import frequency_seconds
-from mesh_catalog.workspace import SOURCE, product_reads, publish_order
+from mesh_catalog.workspace import SOURCE, publish_order
 
 if TYPE_CHECKING:
     from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec
@@ -83,7 +84,7 @@ class _Jobs:
     def __init__(self, workspace: Workspace) -> None:
         self.all: dict[str, _Job] = {}
         for product in publish_order(workspace, sorted(workspace.products)):
-            self._add(_product_task(product), product_reads(product), (product.name,))
+            self._add(_product_task(product), input_products(workspace, None, product), (product.name,))
         for _, model in sorted(workspace.models.items()):
             score, monitor, retrain = (_model_task(model, verb) for verb in ("score", "monitor", "retrain"))
             self._add(score, model.input_products, (model.predictions_name,))

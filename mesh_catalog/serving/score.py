@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from mesh_catalog.access.locations import table_location
+from mesh_catalog.access.rights import require_model_rights
 from mesh_catalog.catalog.assets import register_model, register_product
 from mesh_catalog.catalog.models import read_alias, read_model_versions
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, read_run, read_versions, start_run
@@ -86,12 +87,14 @@ def score_model(
         tell: Given a line of progress at each step.
 
     Raises:
+        PolicyRefusedError: A product upstream does not allow scoring, or not for the model's purpose.
         NotFoundError: The model has no such alias, or a product was never published.
         InputError: model.yaml no longer names what the version learned from.
         BatchRefusedError: The rows break what their sources promise.
         StorageError: A table or MLflow cannot be used.
     """
     started = time.monotonic()
+    require_model_rights(mesh, model, "score")
     plan = plan_frame(mesh, model)
     contract = _predictions_contract(model, plan)
     owner = model.domain.owner or mesh.principal

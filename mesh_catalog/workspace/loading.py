@@ -16,7 +16,9 @@ from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboa
 from mesh_catalog.workspace.model_file import read_model_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
-from mesh_catalog.workspace.references import check_model, check_rules
+from mesh_catalog.workspace.policies import unknown_purposes
+from mesh_catalog.workspace.policies_file import NO_POLICIES, Policies, load_policies
+from mesh_catalog.workspace.references import check_consent, check_model, check_rules
 from mesh_catalog.workspace.section import Section
 from mesh_catalog.workspace.source_file import read_source_file
 
@@ -34,6 +36,8 @@ class Workspace:
     products: dict[str, ProductSpec] = field(default_factory=dict)
     models: dict[str, ModelSpec] = field(default_factory=dict)
     dashboards: dict[str, DashboardSpec] = field(default_factory=dict)
+    policies: Policies = NO_POLICIES
+    """What the organisation asks of every domain (conf/policies.yaml)."""
 
     def product(self, name: str) -> ProductSpec:
         """A product by its name.
@@ -116,7 +120,10 @@ class _Loader:
             self.errors.append(error)
 
     def load(self) -> Workspace:
-        workspace = Workspace(root=self.root, domains={}, products={}, models={})
+        policies = NO_POLICIES
+        with self.kept():
+            policies = load_policies(self.root)
+        workspace = Workspace(root=self.root, domains={}, products={}, models={}, policies=policies)
         for folder in self._folders(self.root / "domains"):
             self._load_domain(folder, workspace)
         self._check_locations(workspace)
@@ -131,7 +138,17 @@ class _Loader:
         for product in workspace.products.values():
             with self.kept():
                 check_rules(product, workspace.products, unread)
+            with self.kept():
+                check_consent(product, workspace.products, unread)
+        self._check_purposes(workspace)
         return workspace
+
+    def _check_purposes(self, workspace: Workspace) -> None:
+        for path, place, name in unknown_purposes(workspace):
+            hint = nearest(name, workspace.policies.purposes or ())
+            self.errors.append(
+                read_document(path).error(f"the purpose '{name}' is not in conf/policies.yaml.{hint}", *place)
+            )
 
     def _check_locations(self, workspace: Workspace) -> None:
         """Two products over one table would let the laxer contract answer for the stricter one's columns."""

@@ -28,6 +28,7 @@ _KEYS: Final = (
     "model",
     "goal",
     "decides",
+    "purpose",
     "kind",
     "target",
     "features",
@@ -78,6 +79,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         gate=_gate(section),
         monitor=_monitor(section),
         retrain=_retrain(section),
+        purposes=section.names("purpose"),
         path=path,
     )
 

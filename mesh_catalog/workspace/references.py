@@ -10,7 +10,7 @@ from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import nearest
 from mesh_catalog.specs import FeatureRef, ModelSpec, ProductSpec
 
-__all__ = ["check_model", "check_rules"]
+__all__ = ["check_consent", "check_model", "check_rules"]
 
 _TARGET_BASES = ("boolean", "tinyint", "smallint", "int", "bigint", "string")
 
@@ -112,6 +112,39 @@ def check_rules(product: ProductSpec, products: Mapping[str, ProductSpec], unrea
             other = _product(document, name, products, _place(document, rule))
             if isinstance(rule.argument, Reference):
                 _check_keys(document, product, other, rule.argument, _place(document, rule))
+
+
+def check_consent(product: ProductSpec, products: Mapping[str, ProductSpec], unread: Collection[str]) -> None:
+    """Check that the product in which consent stands is there, with the key and a column that can tell it.
+
+    Raises:
+        DocumentError: It is not.
+    """
+    consent, path = product.contract.rights.consent, product.contract.path
+    if consent is None or consent.product is None or consent.product in unread or path is None:
+        return
+    document = read_document(path)
+    place: Place = ("customProperties",)
+    if consent.product == product.name:
+        raise document.error("consent: the product is this one. Name the column alone: consent: column.", *place)
+    other = _product(document, consent.product, products, place)
+    for here, there in consent.keys:
+        own, found = product.contract.column(here), other.contract.column(there)
+        if found is None:
+            raise _no_column(document, other, there, place)
+        if own is not None and _family(own.spark_type) != _family(found.spark_type):
+            raise document.error(
+                f"consent: '{here}' is {own.spark_type}, but {other.name}.{there} is {found.spark_type}.", *place
+            )
+    column = other.contract.column(consent.column)
+    if column is None:
+        raise _no_column(document, other, consent.column, place)
+    if column.spark_type != "boolean" and not is_temporal(column.spark_type):
+        raise document.error(
+            f"consent: {other.name}.{column.name} is {column.spark_type}. It must be a boolean (true: agrees), or the"
+            " time of withdrawal.",
+            *place,
+        )
 
 
 def _check_keys(
