@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "lineage_openlineage"
-down_revision = "store_search"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
