@@ -12,7 +12,7 @@ _TOLD = pytest.StashKey[list[tuple[str, int, int]]]()
 
 @pytest.fixture
 def conformance(pytestconfig: pytest.Config) -> Tell:
-    """Call it with a suite's name, the number of official cases that ran, and of those that passed."""
+    """Call it with a suite's name, the number of its cases that ran, and of those that passed."""
     told = pytestconfig.stash.setdefault(_TOLD, [])
 
     def tell(suite: str, ran: int, passed: int) -> None:
@@ -25,4 +25,4 @@ def conformance(pytestconfig: pytest.Config) -> Tell:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line a suite."""
     for suite, ran, passed in config.stash.get(_TOLD, []):
-        terminalreporter.write_line(f"{suite}: {ran} official cases ran, {passed} passed")
+        terminalreporter.write_line(f"{suite}: {ran} cases ran, {passed} passed")

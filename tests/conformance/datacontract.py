@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.environments import tool_environment
 
@@ -27,11 +27,7 @@ from datacontract.data_contract import DataContract
 found = []
 for pair in json.load(sys.stdin):
     old, new = (DataContract(data_contract_str=text) for text in pair)
-    told = {}
-    for perspective in ("consumer", "producer"):
-        entries = old.breaking(new, perspective=perspective).entries
-        told[perspective] = [[one.rule_id, one.level.value, one.path] for one in entries]
-    found.append(told)
+    found.append(sorted({one.direction.value for one in old.breaking(new).entries if one.direction}))
 json.dump(found, sys.stdout)
 """
 
@@ -48,11 +44,13 @@ def datacontract(bin_folder: Path, home: Path, *arguments: str) -> subprocess.Co
     return _run(bin_folder, home, "datacontract", *arguments, check=False)
 
 
-def breaking(bin_folder: Path, home: Path, pairs: list[tuple[str, str]]) -> list[dict[str, list[list[str]]]]:
-    """What `datacontract breaking` says of pairs of contracts: by perspective, rule, level and path of each entry."""
+def breaking(bin_folder: Path, home: Path, pairs: list[tuple[str, str]]) -> list[set[str]]:
+    """How `datacontract breaking` says that pairs of contracts differ: tightens, loosens, both, undetermined.
+
+    To loosen breaks consumers, to tighten breaks the producer.
+    """
     done = _run(bin_folder, home, "python", "-c", _BREAKING, given=json.dumps(pairs))
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    return [set(one) for one in json.loads(done.stdout)]
 
 
 def _run(

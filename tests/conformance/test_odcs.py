@@ -42,7 +42,7 @@ def test_the_official_examples_load_or_are_refused_for_a_reason_of_ours(shared: 
             assert contract.columns
             assert all(rule.text for rule in contract.rules)
             loaded += 1
-    conformance("ODCS examples, loaded as a product or refused with a reason", loaded + refused, loaded + refused)
+    conformance("ODCS official examples, loaded or refused with a reason", loaded + refused, loaded + refused)
     assert loaded >= 8
     assert refused == len(_REFUSED)
 
@@ -53,7 +53,7 @@ def test_every_official_example_comes_back_from_the_newest_version_as_it_was(
     """Read, written as 3.2, valid by the official schema, read again: equal, and every value still there."""
     paths = sorted((shared / "conformance" / "odcs" / "examples").rglob("*.yaml"))
     lost = [path.name for path in paths if not _comes_back(path, tmp_path / path.name)]
-    conformance("ODCS examples, read and written as 3.2", len(paths), len(paths) - len(lost))
+    conformance("ODCS official examples, read and written as 3.2", len(paths), len(paths) - len(lost))
     assert lost == []
 
 

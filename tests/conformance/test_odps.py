@@ -30,7 +30,7 @@ def test_every_official_example_comes_back_from_the_newest_version_as_it_was(
 ) -> None:
     paths = sorted((shared / "conformance" / "odps" / "examples").glob("*.yaml"))
     lost = [path.name for path in paths if not _comes_back(path, tmp_path / path.name, official)]
-    conformance("ODPS examples, read and written as 1.0", len(paths), len(paths) - len(lost))
+    conformance("ODPS official examples, read and written as 1.0", len(paths), len(paths) - len(lost))
     assert lost == []
 
 
