@@ -2,7 +2,7 @@
 
 Events may come twice, late, and in any order: what is kept are sets, greatest and newest values (storing.py), and the
 edges are a function of them. A run's datasets count once it has completed, those of a streaming job while it runs; a
-failed run is known, and gives no edge.
+failed run is known, and gives no edge, unless it was a stream that had run.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _keep_runs(connection: Connection, events: Sequence[LineageEvent]) -> list[_
             same = (*key, *flow[:4])
             flows[same] = _fuller(flows.get(same), row)
         columns |= {(*key, *column) for column in event.columns}
-    newer = ("state", "streaming", "told_at", "parent_run", "parent_job")
+    newer = ("state", "streaming", "ran", "told_at", "parent_run", "parent_job")
     merge_rows(
         connection,
         openlineage_runs,
@@ -232,6 +232,7 @@ def _later(known: dict[str, Any] | None, event: LineageEvent) -> dict[str, Any]:
         "job": event.job,
         "state": event.state,
         "streaming": event.streaming,
+        "ran": event.state == _RUNNING,
         "started_at": event.at,
         "told_at": event.at,
         "parent_run": event.parent_run,
@@ -258,7 +259,7 @@ def _draw_runs(connection: Connection, touched: Sequence[_Run]) -> None:
     flows: list[tuple[Flow, datetime]] = []
     columns: list[tuple[ColumnFlow, datetime]] = []
     for some in batches(touched):
-        counts = or_(r.state == _COMPLETE, r.streaming & (r.state == _RUNNING))
+        counts = or_(r.state == _COMPLETE, r.streaming & r.ran)
         at = {
             (run, job): told
             for run, job, told in connection.execute(

@@ -35,6 +35,8 @@ class _Runs(TypedColumns):
     state: Named[int]
     """Place in `RUN_STATES`; the greatest that was told counts."""
     streaming: Named[bool]
+    ran: Named[bool]
+    """Whether a RUNNING was told: a stream has written by then, however it ends."""
     started_at: Named[datetime] = Column(UtcDateTime)
     told_at: Named[datetime] = Column(UtcDateTime)
     """Of the newest event."""

@@ -53,6 +53,8 @@ def test_a_stream_that_never_ends_counts_while_it_runs(empty: Catalog) -> None:
     take(empty, [run_event("START", 0, **took), run_event("RUNNING", 1)])
     assert flows(empty) == {(A, LOAD), (LOAD, B)}
     assert lineage(empty, B, direction="upstream").complete
+    take(empty, [run_event("FAIL", 2)])
+    assert flows(empty) == {(A, LOAD), (LOAD, B)}  # it had written until then
 
 
 def test_names_that_symlinks_tie_together_are_one_dataset_also_when_told_late(empty: Catalog) -> None:

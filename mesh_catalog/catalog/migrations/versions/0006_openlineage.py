@@ -31,6 +31,7 @@ def upgrade() -> None:
         *_text("run_id", "job"),
         sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("streaming", sa.Boolean(), nullable=False),
+        sa.Column("ran", sa.Boolean(), nullable=False),
         sa.Column("started_at", _TIME, nullable=False),
         sa.Column("told_at", _TIME, nullable=False),
         sa.Column("parent_run", sa.String(), nullable=True),
