@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mesh_catalog.access.audit import AuditEvent, read_audit, record_event
+from mesh_catalog.access.life_cycle import use_product
 from mesh_catalog.access.locations import table_location
-from mesh_catalog.catalog.inventory import read_personal_columns, read_product, read_version_columns
+from mesh_catalog.catalog.inventory import (
+    read_life_cycle,
+    read_personal_columns,
+    read_product,
+    read_version_columns,
+)
 from mesh_catalog.catalog.runs import latest_version, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, listed, nearest
@@ -27,6 +33,8 @@ __all__ = ["AuditEvent", "Purpose", "Ticket", "find_version", "read_audit", "req
 
 Purpose = Literal["analysis", "preview", "build", "train", "score", "monitor", "upkeep"]
 _MASKING_PURPOSES = ("preview",)
+_HOUSEKEEPING = ("upkeep",)
+"""Purposes that nobody reads rows for: a retired product is kept in shape until it is removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,7 @@ def request_read(
 
     Raises:
         NotFoundError: No such product, version or column.
+        RefusedError: The product is retired. Of a deprecated one a DeprecatedProductWarning names what to use instead.
         InputError: No such purpose, or `as_of` is no moment of the past, or comes beside a version.
     """
     asked = None if columns is None else tuple(dict.fromkeys(columns))
@@ -73,6 +82,8 @@ def request_read(
         if purpose not in get_args(Purpose):
             raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
         found = find_version(mesh, product, version=version, as_of=as_of)
+        if purpose not in _HOUSEKEEPING:
+            use_product(product, read_life_cycle(mesh.catalog, product))
         known = read_version_columns(mesh.catalog, product, found)
         given = _resolve_columns(product, found, known, asked)
     except MeshError as refusal:

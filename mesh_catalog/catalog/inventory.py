@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,19 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import contract_columns, contracts, dashboards, domains, models, products, versions
+from mesh_catalog.catalog.tables import (
+    contract_columns,
+    contracts,
+    dashboards,
+    domains,
+    kpis,
+    models,
+    products,
+    terms,
+    versions,
+)
 from mesh_catalog.contracts.contract import Column
+from mesh_catalog.contracts.life_cycle import LifeCycle, life_cycle_of
 from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = [
@@ -23,6 +35,7 @@ __all__ = [
     "read_adopted",
     "read_columns",
     "read_dashboard",
+    "read_life_cycle",
     "read_model",
     "read_owner",
     "read_personal_columns",
@@ -105,22 +118,28 @@ class RuleRecord:
     text: str
 
 
+_NAMED: Mapping[str, Any] = {
+    "product": products,
+    "model": models,
+    "dashboard": dashboards,
+    "kpi": kpis,
+    "term": terms,
+    "domain": domains,
+}
+
+
 def find_kind(catalog: Catalog, name: str) -> str:
-    """`product`, `model` or `dashboard`: what `name` is, the first where it is several.
+    """`product`, `model`, `dashboard`, `kpi`, `term` or `domain`: what `name` is, the first where it is several.
 
     Raises:
         NotFoundError: It is none.
     """
     with catalog.read() as connection:
-        for kind, table in (("product", products), ("model", models), ("dashboard", dashboards)):
+        for kind, table in _NAMED.items():
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
-        known = {
-            *connection.execute(select(products.c.name)).scalars(),
-            *connection.execute(select(models.c.name)).scalars(),
-            *connection.execute(select(dashboards.c.name)).scalars(),
-        }
-    raise _unknown(name, "product, model or dashboard", known)
+        known = {one for table in _NAMED.values() for one in connection.execute(select(table.c.name)).scalars()}
+    raise _unknown(name, "product, model, dashboard, KPI, term or domain", known)
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -155,6 +174,18 @@ def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
         NotFoundError: There is none of this name.
     """
     return DashboardRecord(**_kept(DashboardRecord, _owned_row(catalog, dashboards, name, "dashboard")))
+
+
+def read_life_cycle(catalog: Catalog, product: str) -> LifeCycle:
+    """Where a product is in its life, by the contract that is registered now."""
+    query = select(products.c.status, products.c.contract_digest).where(products.c.name == product)
+    with catalog.read() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None or row.status not in ("deprecated", "retired"):
+            return LifeCycle(status=row.status if row else "active")
+        held = (contracts.c.product == product) & (contracts.c.digest == row.contract_digest)
+        document = connection.execute(select(contracts.c.document).where(held)).scalar()
+    return life_cycle_of(row.status, document or {})
 
 
 def read_adopted(catalog: Catalog) -> dict[str, str]:

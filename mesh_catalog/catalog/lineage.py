@@ -22,6 +22,7 @@ from mesh_catalog.catalog.tables import (
     contract_columns,
     dashboards,
     edges,
+    kpis,
     model_versions,
     models,
     products,
@@ -37,7 +38,7 @@ Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
 _Key = tuple[str, str]
 _BATCH = 400
-_KINDS: tuple[NodeKind, ...] = ("source", "product", "model", "model_version", "dashboard")
+_KINDS: tuple[NodeKind, ...] = ("source", "product", "model", "model_version", "dashboard", "kpi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class LineageGraph:
 
 
 def lineage(catalog: Catalog, name: str, *, direction: Direction, columns: bool = False) -> LineageGraph:
-    """Follow the lineage of a product, a model or a dashboard to its ends.
+    """Follow the lineage of a product, a model, a dashboard or a KPI to its ends.
 
     Raises:
         NotFoundError: `name` is no product, model or dashboard.
@@ -206,6 +207,7 @@ def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
         "model": _model_nodes,
         "model_version": _version_nodes,
         "dashboard": _dashboard_nodes,
+        "kpi": _kpi_nodes,
     }
     for kind, several in names.items():
         for some in _batches(several):
@@ -270,6 +272,13 @@ def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[N
     query = select(d.name, d.domain, d.owner, d.retired_at).where(d.name.in_(names))
     for name, domain, owner, retired_at in connection.execute(query):
         yield Node(kind="dashboard", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
+
+
+def _kpi_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
+    k = kpis.c
+    query = select(k.name, k.domain, k.owner, k.retired_at).where(k.name.in_(names))
+    for name, domain, owner, retired_at in connection.execute(query):
+        yield Node(kind="kpi", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
 def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:

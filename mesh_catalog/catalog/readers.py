@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from mesh_catalog.catalog.inventory import read_columns
 from mesh_catalog.catalog.lineage import LineageGraph, Node, lineage
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import models
+from mesh_catalog.catalog.tables import kpis, models
 
 __all__ = ["Reader", "readers_of"]
 
@@ -18,10 +19,10 @@ _TRAINING = "__training"
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """A product, a model or a dashboard that reads another product directly."""
+    """A product, a model, a dashboard or a KPI that reads another product directly."""
 
     kind: str
-    """`product`, `model`, `dashboard`, or `check of` where a rule of that product's contract reads."""
+    """`product`, `model`, `dashboard`, `kpi`, or `check of` where a rule of that product's contract reads."""
     name: str
     owner: str | None
     columns: tuple[str, ...]
@@ -67,8 +68,18 @@ def _direct(catalog: Catalog, graph: LineageGraph, product: str) -> Iterator[Rea
             yield from _model(catalog, product, node.name, node.owner)
         elif node.kind == "dashboard":
             yield Reader(kind="dashboard", name=node.name, owner=node.owner, columns=())
+        elif node.kind == "kpi":
+            yield Reader(kind="kpi", name=node.name, owner=node.owner, columns=_kpi_columns(catalog, product, node.name))
         elif node.kind == "product":
             yield Reader(kind="product", name=node.name, owner=node.owner, columns=_columns(graph, product, node))
+
+
+def _kpi_columns(catalog: Catalog, product: str, name: str) -> tuple[str, ...]:
+    """The columns that formulas, filters and dimensions of a KPI name, as the product spells them."""
+    with catalog.read() as connection:
+        used = connection.execute(select(kpis.c.columns).where(kpis.c.name == name)).scalar_one()
+    known = {column.name.lower(): column.name for column in read_columns(catalog, product)}
+    return tuple(known.get(column, column) for column in used)
 
 
 def _columns(graph: LineageGraph, product: str, reader: Node) -> tuple[str, ...]:

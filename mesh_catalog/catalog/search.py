@@ -1,4 +1,4 @@
-"""Finding products and models by words: ranked, in any script, forgiving a typo or two.
+"""Finding products, models, dashboards, KPIs and terms by words: ranked, in any script, forgiving a typo or two.
 
 Every asset's words lie in one table. A query word finds its equals, words that begin with it, words that contain it (a
 Korean compound, a long name), then itself without a plural or a particle; only where all that finds nothing does it
@@ -16,13 +16,19 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
 from mesh_catalog.catalog.store import Catalog, upsert
-from mesh_catalog.catalog.tables import dashboards, models, products, search_terms
+from mesh_catalog.catalog.tables import dashboards, kpis, models, products, search_terms, terms
 from mesh_catalog.catalog.words import near_words, shortened, words
 
 __all__ = ["AssetKind", "Entry", "Hit", "drop_words", "index_words", "search"]
 
-AssetKind = Literal["product", "model", "dashboard"]
-_KINDS: dict[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
+AssetKind = Literal["product", "model", "dashboard", "kpi", "term"]
+_KINDS: dict[str, AssetKind] = {
+    "product": "product",
+    "model": "model",
+    "dashboard": "dashboard",
+    "kpi": "kpi",
+    "term": "term",
+}
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
 _DATASET_FACTOR = 0.7
 """Of datasets that the framework writes itself: whoever searches mostly means the product."""
@@ -41,11 +47,12 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A product, a model or a dashboard that matches."""
+    """A product, a model, a dashboard, a KPI or a term that matches."""
 
     name: str
     kind: AssetKind
-    domain: str
+    domain: str | None
+    """None for a term of the whole organisation."""
     owner: str | None
     description: str | None
     score: float
@@ -77,7 +84,7 @@ def drop_words(connection: Connection, kind: AssetKind, name: str) -> None:
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
-    """The products, models and dashboards that match `text` best, best first; retired ones are left out."""
+    """The assets that match `text` best, best first; retired ones are left out."""
     asked = words(text)
     if not asked or limit < 1:
         return []
@@ -151,7 +158,7 @@ def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict
     names: dict[str, list[str]] = defaultdict(list)
     for kind, name in sorted(assets):
         names[kind].append(name)
-    p, m, d = products.c, models.c, dashboards.c
+    p, m, d, k, t = products.c, models.c, dashboards.c, kpis.c, terms.c
     queries = {
         "product": select(p.name, p.domain, p.owner, p.description, p.kind.label("asset_kind")).where(
             p.retired_at.is_(None)
@@ -162,8 +169,14 @@ def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict
         "dashboard": select(d.name, d.domain, d.owner, d.description, d.kind.label("asset_kind")).where(
             d.retired_at.is_(None)
         ),
+        "kpi": select(k.name, k.domain, k.owner, k.description, k.grain.label("asset_kind")).where(
+            k.retired_at.is_(None)
+        ),
+        "term": select(
+            t.name, t.domain, t.owner, t.definition.label("description"), t.name.label("asset_kind")
+        ).where(t.retired_at.is_(None)),
     }
-    tables = {"product": p.name, "model": m.name, "dashboard": d.name}
+    tables = {"product": p.name, "model": m.name, "dashboard": d.name, "kpi": k.name, "term": t.name}
     found: dict[tuple[str, str], RowMapping] = {}
     for kind, known in names.items():
         for start in range(0, len(known), _NAMES_A_QUERY):

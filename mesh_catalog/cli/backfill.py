@@ -67,11 +67,11 @@ def backfill_products(
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.lake.backfill import plan_backfill, require_backfill, split_period
-    from mesh_catalog.lake.publish import require_owner
+    from mesh_catalog.lake.publish import require_publishable
     from mesh_catalog.specs import parse_duration
 
     for product in order:  # all of them before anything is written
-        require_owner(product)
+        require_publishable(product)
         require_backfill(product)
     if not dry_run:
         sync_workspace(mesh.catalog, mesh.workspace)

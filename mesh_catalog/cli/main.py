@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from mesh_catalog import __version__
-from mesh_catalog.errors import MeshError, nearest
+from mesh_catalog.errors import DeprecatedProductWarning, MeshError, nearest
 
 __all__ = ["JOB_VERBS", "VERBS", "job_script", "main", "mesh", "run_command", "run_job"]
 
@@ -163,8 +163,14 @@ def _prepare_process() -> None:
         logging.basicConfig(level=logging.INFO)
         return
     warnings.simplefilter("ignore")
+    warnings.simplefilter("default", DeprecatedProductWarning)
+    warnings.showwarning = _show_note
     if not logging.root.handlers:
         logging.root.addHandler(logging.NullHandler())  # else warnings of libraries go to stderr
+
+
+def _show_note(message: Warning | str, *_place: Any, **_more: Any) -> None:
+    click.echo(f"note: {message}", err=True)
 
 
 def _debug_traceback() -> None:

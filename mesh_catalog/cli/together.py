@@ -20,12 +20,12 @@ def publish_all_or_none(mesh: Mesh, products: Sequence[ProductSpec], *, as_json:
     from mesh_catalog.cli.output import emit_json, progress
     from mesh_catalog.cli.products import print_result, tell_result
     from mesh_catalog.errors import MeshError, listed
-    from mesh_catalog.lake.publish import publish_together, require_owner
+    from mesh_catalog.lake.publish import publish_together, require_publishable
     from mesh_catalog.lake.session import open_session
 
     sync_workspace(mesh.catalog, mesh.workspace)
     for product in products:
-        require_owner(product)
+        require_publishable(product)
     with progress("starts Spark"):
         spark = open_session(mesh.settings, app_name="mesh publish")
     try:

@@ -9,8 +9,8 @@ The standard leaves some words free; here they are closed:
 - The server `lake` says where an adopted table lies: of type local with an absolute path, or custom with a location;
   format delta. Other servers are other people's business.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
-  keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), and which slice of its inputs
-  a publish reads (`slices.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
+  keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), which slice of its inputs
+  a publish reads (`slices.py`), and what comes after a product that ends (`life_cycle.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
   inferred). Of a relationship: `severity` (error, warning).
 """
 
@@ -34,6 +34,7 @@ from mesh_catalog.contracts.contract import (
     Contract,
     Severity,
 )
+from mesh_catalog.contracts.life_cycle import check_properties
 from mesh_catalog.contracts.modernise import modernised
 from mesh_catalog.contracts.relationships import relationship_rules
 from mesh_catalog.contracts.rules import RuleReader, check_quality_words, implied_rules, read_severity
@@ -99,6 +100,7 @@ def read_contract(document: Document) -> Contract:
     severities: dict[str, Severity] = {}
     columns = tuple(_columns(document, table, place, severities))
     custom = _contract_properties(document, table, place)
+    check_properties(document, custom)
     event_time = _event_time(document, columns, custom.get("eventTime"))
     writing = read_writing(document, columns, custom, event_time=event_time, place=place)
     reader = RuleReader(document=document, columns=columns)

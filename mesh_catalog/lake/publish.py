@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from mesh_catalog.access.life_cycle import use_product
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.assets import definition_digest, register_product
 from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
@@ -30,6 +31,7 @@ from mesh_catalog.catalog.runs import (
     read_versions,
     start_run,
 )
+from mesh_catalog.contracts.life_cycle import stage_of
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError, MeshError, StorageError
 from mesh_catalog.lake.adopted import note_newest_version
 from mesh_catalog.lake.batch import Batch, commit_batch
@@ -60,7 +62,7 @@ __all__ = [
     "publish_frame",
     "publish_product",
     "publish_together",
-    "require_owner",
+    "require_publishable",
 ]
 
 
@@ -117,7 +119,7 @@ def publish_product(
     """
     if product.contract.location is not None:
         return publish_adopted(mesh, product)
-    require_owner(product)
+    require_publishable(product)
     evolution = plan_evolution(mesh.catalog, product.contract, mesh.workspace.products)
     require_evolution(evolution, allow_breaking=allow_breaking)
     if product.contract.read_changes is None:
@@ -151,7 +153,7 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     """
     started = time.monotonic()
     for product in products:
-        require_owner(product)
+        require_publishable(product)
         require_evolution(plan_evolution(mesh.catalog, product.contract, mesh.workspace.products), allow_breaking=False)
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
@@ -263,7 +265,7 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
         RefusedError: It lacks what the contract promises. Readers stay on the version they had.
         StorageError: The table cannot be read.
     """
-    require_owner(product)
+    require_publishable(product)
     started = time.monotonic()
     noted = note_newest_version(mesh, product.contract)
     found = noted or latest_version(mesh.catalog, product.name)
@@ -279,17 +281,19 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
     )
 
 
-def require_owner(product: ProductSpec) -> None:
-    """Refuse a product that nobody answers for; no Spark is needed to say so.
+def require_publishable(product: ProductSpec) -> None:
+    """Refuse a product that nobody answers for, or that is retired; no Spark is needed to say so.
 
     Raises:
         InputError: Its domain names no owner.
+        RefusedError: It is retired.
     """
     if not product.owner:
         raise InputError(
             f"{product.name}: has no owner, so nobody answers for it. Name one in {product.domain.path.name} "
             f"of the domain {product.domain.name}, then publish again."
         )
+    use_product(product.name, stage_of(product.contract))
 
 
 def publish_frame(

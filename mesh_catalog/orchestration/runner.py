@@ -144,10 +144,10 @@ class _Run:
 
     def _reasons(self, product: ProductSpec) -> Sequence[str] | None:
         """Why to publish it now, its lease taken; nothing where it is fresh; None while another run publishes it."""
-        from mesh_catalog.lake.publish import require_owner
+        from mesh_catalog.lake.publish import require_publishable
 
         name = product.name
-        require_owner(product)
+        require_publishable(product)
         if not self._why(product):
             return ()
         require_inputs(self._mesh, product)

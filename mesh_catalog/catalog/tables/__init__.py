@@ -17,8 +17,9 @@ from mesh_catalog.catalog.tables.asset_tables import (
     products,
     search_terms,
 )
-from mesh_catalog.catalog.tables.audit_tables import audit_events
+from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
+from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
 from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
@@ -40,9 +41,12 @@ __all__ = [
     "contract_columns",
     "contracts",
     "dashboards",
+    "data_requests",
     "decisions",
     "domains",
     "edges",
+    "kpi_definitions",
+    "kpis",
     "leases",
     "metadata",
     "model_versions",
@@ -54,6 +58,8 @@ __all__ = [
     "run_inputs",
     "runs",
     "search_terms",
+    "term_links",
+    "terms",
     "verdicts",
     "versions",
 ]
