@@ -33,6 +33,7 @@ VERBS = {
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),
     "sql": ("sql", "Query products by SQL, without Spark."),
+    "kpi": ("kpi", "Compute a KPI by its definition, or list them."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
