@@ -35,6 +35,7 @@ VERBS = {
     "sql": ("sql", "Query products by SQL, without Spark."),
     "kpi": ("kpi", "Compute a KPI by its definition, or list them."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
+    "duplicates": ("duplicates", "What is stored and computed twice: tables, KPIs, dashboards."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
     "score": ("score", "Score new rows with the champion and publish the predictions."),

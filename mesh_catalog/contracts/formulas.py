@@ -16,7 +16,7 @@ from mesh_catalog.errors import nearest
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["Expression", "parse_filter", "parse_formula", "quoted_name", "require_columns"]
+__all__ = ["Expression", "canonical_text", "parse_filter", "parse_formula", "quoted_name", "require_columns"]
 
 _LENGTH_LIMIT: Final = 4_000
 _AGGREGATES: Final = frozenset(
@@ -188,36 +188,39 @@ def _canonical(tree: exp.Expr) -> str:
         plain = simplify(exp.Paren(this=tree.copy()), dialect="spark")
     except (ArithmeticError, ValueError, RecursionError):  # of a constant such as 1 / 0
         plain = tree.copy()
-    return _text(plain)
+    return canonical_text(plain)
 
 
-def _text(node: exp.Expr) -> str:
+def canonical_text(node: exp.Expr) -> str:
+    """A text that is equal for expressions that mean the same, as far as commuting and writing go."""
     from sqlglot import exp
 
     if isinstance(node, exp.Paren):
-        return _text(node.this)
+        return canonical_text(node.this)
     if isinstance(node, exp.And | exp.Or | exp.Add | exp.Mul):
         kind = type(node)
-        parts = sorted(_text(part) for part in _flat(node, kind))
+        parts = sorted(canonical_text(part) for part in _flat(node, kind))
         return f"{kind.__name__}({','.join(dict.fromkeys(parts) if kind in (exp.And, exp.Or) else parts)})"
     if isinstance(node, exp.EQ | exp.NEQ):
-        return f"{type(node).__name__}({','.join(sorted((_text(node.this), _text(node.expression))))})"
+        return f"{type(node).__name__}({','.join(sorted((canonical_text(node.this), canonical_text(node.expression))))})"
     if isinstance(node, exp.GT | exp.GTE):  # a > b is b < a
         name = "LT" if isinstance(node, exp.GT) else "LTE"
-        return f"{name}({_text(node.expression)},{_text(node.this)})"
+        return f"{name}({canonical_text(node.expression)},{canonical_text(node.this)})"
+    if isinstance(node, exp.LT | exp.LTE):
+        return f"{type(node).__name__}({canonical_text(node.this)},{canonical_text(node.expression)})"
     if isinstance(node, exp.Literal):
         return f"'{node.name}'" if node.is_string else _number(node.name)
     if isinstance(node, exp.Column):
         return node.name.lower()
     if isinstance(node, exp.In):
-        values = sorted(_text(one) for one in node.expressions)
-        return f"In({_text(node.this)};{','.join(values)})"
+        values = sorted(canonical_text(one) for one in node.expressions)
+        return f"In({canonical_text(node.this)};{','.join(values)})"
     parts = []
     for key, value in node.args.items():
         if value is None or value is False or value == []:
             continue
         values = value if isinstance(value, list) else [value]
-        told = ",".join(_text(one) if isinstance(one, exp.Expression) else str(one).lower() for one in values)
+        told = ",".join(canonical_text(one) if isinstance(one, exp.Expression) else str(one).lower() for one in values)
         parts.append(f"{key}={told}")
     return f"{type(node).__name__}({';'.join(parts)})"
 
