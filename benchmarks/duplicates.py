@@ -59,7 +59,15 @@ BUSINESSES = {
 }
 CODES = ["alpha", "beta", "gamma", "delta", "web", "shop", "app", "kr", "us", "de", "open", "done", "north", "south",
          "basic", "plus", "gold", "red", "blue", "x1", "x2", "x3", "new", "old", "big"]  # fmt: skip
-SYNONYMS = {"id": "no", "amount": "value", "at": "time", "on": "date", "name": "label", "code": "kind", "status": "state"}
+SYNONYMS = {
+    "id": "no",
+    "amount": "value",
+    "at": "time",
+    "on": "date",
+    "name": "label",
+    "code": "kind",
+    "status": "state",
+}
 TYPES = {
     "id": "bigint", "key": "bigint", "uuid": "string", "time": "timestamp", "day": "date", "money": "double",
     "ratio": "double", "measure": "double", "normal": "double", "count": "bigint", "small": "int", "flag": "boolean",
@@ -174,7 +182,9 @@ def family(world: World) -> None:
     """One table for several regions, years or tenants: the same columns and distributions, other rows."""
     stem = world.pick.choice(list(BUSINESSES))
     seed, start = world.pick.random(), 1
-    for part in world.pick.sample(["kr", "us", "de", "2023", "2024", "2025", "retail", "b2b"], world.pick.randint(2, 5)):
+    for part in world.pick.sample(
+        ["kr", "us", "de", "2023", "2024", "2025", "retail", "b2b"], world.pick.randint(2, 5)
+    ):
         count = rows_of(world.pick)
         rows = table(world, BUSINESSES[stem], random.Random(seed), count, start=start)
         start += count if world.pick.random() < 0.5 else 0
@@ -194,7 +204,9 @@ def keyed(world: World) -> Made | None:
 
 
 def columns_of(one: Made, *kinds: str) -> list[str]:
-    return [name for name in one.rows.column_names if arrow_type(one.rows[name].type) in kinds and name not in one.withheld]
+    return [
+        name for name in one.rows.column_names if arrow_type(one.rows[name].type) in kinds and name not in one.withheld
+    ]
 
 
 def arrow_type(kind: pa.DataType) -> str:
@@ -254,7 +266,9 @@ def original(world: World) -> Made:
 def plant(world: World) -> None:
     """A copy of some product, changed in one or two ways; built by SQL from it, from its inputs, or by nobody knows."""
     one = original(world)
-    ways = world.pick.sample([renamed_columns, filtered, lagging, one_less, one_more, same], world.pick.choice([1, 1, 2]))
+    ways = world.pick.sample(
+        [renamed_columns, filtered, lagging, one_less, one_more, same], world.pick.choice([1, 1, 2])
+    )
     rows, outputs, conditions, told = one.rows, {name: name for name in one.rows.column_names}, [], []
     hidden = set(one.withheld)
     for way in ways:
@@ -268,7 +282,9 @@ def plant(world: World) -> None:
         picked = ", ".join(old if old == new else f"{old} as {new}" for new, old in outputs.items())
         where = f" where {' and '.join(conditions)}" if conditions else ""
         sql = f"with base as (select * from {one.name}) select {picked} from base{where}"
-    name = world.name(world.pick.choice(["extract", "mart", one.name.split(".")[1].rpartition("_")[0], "tmp", "report"]))
+    name = world.name(
+        world.pick.choice(["extract", "mart", one.name.split(".")[1].rpartition("_")[0], "tmp", "report"])
+    )
     copy = world.add(Made(name, rows, frozenset(hidden), sql=sql, reads=(one.name,) if linked else ()))
     world.spent.add(copy.name)
     world.planted[tuple(sorted((one.name, name)))] = "+".join(told) + (" linked" if linked else "")  # type: ignore[index]
@@ -357,7 +373,17 @@ def rewritten(world: World) -> None:
 
 def build(seed: int, count: int, planted: int) -> World:
     world = World(np.random.default_rng(seed), random.Random(seed))
-    makers: list[Callable[[World], None]] = [lone, lone, lone, family, family, code_table, aggregate, aggregate, enriched]
+    makers: list[Callable[[World], None]] = [
+        lone,
+        lone,
+        lone,
+        family,
+        family,
+        code_table,
+        aggregate,
+        aggregate,
+        enriched,
+    ]
     while len(world.made) < count - planted:
         world.pick.choice(makers)(world)
     while len(world.planted) < planted:

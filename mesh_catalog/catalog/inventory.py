@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,12 +35,14 @@ __all__ = [
     "read_adopted",
     "read_columns",
     "read_dashboard",
+    "read_ending",
     "read_life_cycle",
     "read_model",
     "read_owner",
     "read_personal_columns",
     "read_product",
     "read_rules",
+    "read_service_levels",
     "read_version_columns",
 ]
 
@@ -183,9 +185,28 @@ def read_life_cycle(catalog: Catalog, product: str) -> LifeCycle:
         row = connection.execute(query).one_or_none()
         if row is None or row.status not in ("deprecated", "retired"):
             return LifeCycle(status=row.status if row else "active")
-        held = (contracts.c.product == product) & (contracts.c.digest == row.contract_digest)
-        document = connection.execute(select(contracts.c.document).where(held)).scalar()
-    return life_cycle_of(row.status, document or {})
+        document = _document(connection, product, row.contract_digest)
+    return life_cycle_of(row.status, document)
+
+
+def read_ending(catalog: Catalog, names: Sequence[str]) -> dict[str, str]:
+    """Those of the products that are not simply active → their status."""
+    p = products.c
+    query = select(p.name, p.status).where(p.name.in_(names), p.status != "active")
+    with catalog.read() as connection:
+        return {name: status for name, status in connection.execute(query)}
+
+
+def read_service_levels(catalog: Catalog, product: str) -> tuple[Mapping[str, Any], ...]:
+    """The service levels of the contract that is registered now, as ODCS writes them."""
+    with catalog.read() as connection:
+        document = _document(connection, product, _current_digest(connection, product))
+    return tuple(document.get("slaProperties") or ())
+
+
+def _document(connection: Connection, product: str, digest: str | None) -> Mapping[str, Any]:
+    held = (contracts.c.product == product) & (contracts.c.digest == digest)
+    return connection.execute(select(contracts.c.document).where(held)).scalar() or {}
 
 
 def read_adopted(catalog: Catalog) -> dict[str, str]:

@@ -14,7 +14,15 @@ from mesh_catalog.catalog.tables import domains, kpi_definitions, kpis
 from mesh_catalog.errors import NotFoundError, nearest
 from mesh_catalog.specs import KpiGrain, KpiTarget
 
-__all__ = ["FormulaRecord", "KpiDefinition", "KpiRecord", "list_kpis", "read_definition", "read_definitions", "read_kpi"]
+__all__ = [
+    "FormulaRecord",
+    "KpiDefinition",
+    "KpiRecord",
+    "list_kpis",
+    "read_definition",
+    "read_definitions",
+    "read_kpi",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,9 @@ def _direct(catalog: Catalog, graph: LineageGraph, product: str) -> Iterator[Rea
         elif node.kind == "dashboard":
             yield Reader(kind="dashboard", name=node.name, owner=node.owner, columns=())
         elif node.kind == "kpi":
-            yield Reader(kind="kpi", name=node.name, owner=node.owner, columns=_kpi_columns(catalog, product, node.name))
+            yield Reader(
+                kind="kpi", name=node.name, owner=node.owner, columns=_kpi_columns(catalog, product, node.name)
+            )
         elif node.kind == "product":
             yield Reader(kind="product", name=node.name, owner=node.owner, columns=_columns(graph, product, node))
 

@@ -172,9 +172,9 @@ def _describe(connection: Connection, assets: Iterable[tuple[str, str]]) -> dict
         "kpi": select(k.name, k.domain, k.owner, k.description, k.grain.label("asset_kind")).where(
             k.retired_at.is_(None)
         ),
-        "term": select(
-            t.name, t.domain, t.owner, t.definition.label("description"), t.name.label("asset_kind")
-        ).where(t.retired_at.is_(None)),
+        "term": select(t.name, t.domain, t.owner, t.definition.label("description"), t.name.label("asset_kind")).where(
+            t.retired_at.is_(None)
+        ),
     }
     tables = {"product": p.name, "model": m.name, "dashboard": d.name, "kpi": k.name, "term": t.name}
     found: dict[tuple[str, str], RowMapping] = {}

@@ -27,9 +27,11 @@ def command(as_json: bool) -> None:
     Example:
       mesh check
     """
+    from mesh_catalog.catalog.store import utc_now
     from mesh_catalog.cli.evolution import check_published
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import check_workspace, load_workspace
+    from mesh_catalog.workspace.life_cycles import life_cycle_notes
 
     settings = load_settings()
     root = settings.workspace
@@ -39,6 +41,7 @@ def command(as_json: bool) -> None:
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
         problems = [*_check_parameters(workspace), *broken]
+        notes += life_cycle_notes(workspace, utc_now().date()) if not problems else []
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
         _emit(root, problems, workspace, notes)
@@ -89,13 +92,15 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
         click.echo(_shown(root, problem))
     if problems or workspace is None:
         return
-    products, models, dashboards = len(workspace.products), len(workspace.models), len(workspace.dashboards)
-    click.echo(
-        f"{products} {'product' if products == 1 else 'products'},"
-        f" {models} {'model' if models == 1 else 'models'}"
-        + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
-        + ": all good"
-    )
+    counts = [
+        ("product", len(workspace.products)),
+        ("model", len(workspace.models)),
+        ("dashboard", len(workspace.dashboards)),
+        ("KPI", len(workspace.kpis)),
+        ("term", len(workspace.terms)),
+    ]
+    told = [f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts if n or what in ("product", "model")]
+    click.echo(f"{', '.join(told)}: all good")
     for note in notes:
         click.echo(f"note: {note}", err=True)
     for domain in _unowned(workspace):
@@ -121,6 +126,8 @@ def _emit(root: Path, problems: list[DocumentError], workspace: Workspace | None
             "products": sorted(workspace.products) if workspace else [],
             "models": sorted(workspace.models) if workspace else [],
             "dashboards": sorted(workspace.dashboards) if workspace else [],
+            "kpis": sorted(workspace.kpis) if workspace else [],
+            "terms": sorted(workspace.terms) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
             "notes": notes,
         }

@@ -202,7 +202,9 @@ def canonical_text(node: exp.Expr) -> str:
         parts = sorted(canonical_text(part) for part in _flat(node, kind))
         return f"{kind.__name__}({','.join(dict.fromkeys(parts) if kind in (exp.And, exp.Or) else parts)})"
     if isinstance(node, exp.EQ | exp.NEQ):
-        return f"{type(node).__name__}({','.join(sorted((canonical_text(node.this), canonical_text(node.expression))))})"
+        return (
+            f"{type(node).__name__}({','.join(sorted((canonical_text(node.this), canonical_text(node.expression))))})"
+        )
     if isinstance(node, exp.GT | exp.GTE):  # a > b is b < a
         name = "LT" if isinstance(node, exp.GT) else "LTE"
         return f"{name}({canonical_text(node.expression)},{canonical_text(node.this)})"

@@ -89,7 +89,9 @@ def check_properties(document: Document, custom: Mapping[str, tuple[Any, Place]]
             continue
         value, place = custom[key]
         if status not in _ENDED:
-            raise document.error(f"{key} stands beside status {status}. Write status: deprecated, or remove it.", *place)
+            raise document.error(
+                f"{key} stands beside status {status}. Write status: deprecated, or remove it.", *place
+            )
         if key == "successor" and not _PRODUCT.fullmatch(str(value)):
             raise document.error(f"successor '{str(value)[:40]}' is no product. Write domain.product.", *place)
         if key == "retiresOn":

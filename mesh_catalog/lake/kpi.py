@@ -180,7 +180,9 @@ def _start(formula: FormulaRecord, grain: str) -> datetime | None:
     """The first whole period that begins when the formula is valid."""
     if formula.valid_from is None:
         return None
-    return _ceiling(datetime(formula.valid_from.year, formula.valid_from.month, formula.valid_from.day, tzinfo=UTC), grain)
+    return _ceiling(
+        datetime(formula.valid_from.year, formula.valid_from.month, formula.valid_from.day, tzinfo=UTC), grain
+    )
 
 
 def _bounded(part: _Part, bounds: tuple[datetime | None, datetime | None]) -> _Part | None:
@@ -234,9 +236,7 @@ def _check_source(mesh: Mesh, name: str, definition: KpiDefinition, version: int
     return True
 
 
-def _query(
-    definition: KpiDefinition, part: _Part, dimensions: Sequence[str], version: int, *, temporal: bool
-) -> str:
+def _query(definition: KpiDefinition, part: _Part, dimensions: Sequence[str], version: int, *, temporal: bool) -> str:
     keys = [quoted_name(one) for one in dimensions]
     conditions = [f"({one})" for one in part.formula.filters]
     if temporal:
@@ -245,7 +245,10 @@ def _query(
         conditions.append(f"{time} is not null")
         conditions += [f"{time} >= {_literal(part.start)}"] if part.start else []
         conditions += [f"{time} < {_literal(part.end)}"] if part.end else []
-    columns = [*(f"{key} as mesh_key_{index}" for index, key in enumerate(keys)), f"{part.formula.formula} as mesh_value"]
+    columns = [
+        *(f"{key} as mesh_key_{index}" for index, key in enumerate(keys)),
+        f"{part.formula.formula} as mesh_value",
+    ]
     where = f" where {' and '.join(conditions)}" if conditions else ""
     grouped = f" group by {', '.join(str(index + 1) for index in range(len(keys)))}" if keys else ""
     return f"select {', '.join(columns)} from {definition.source}@v{version}{where}{grouped}"
@@ -255,9 +258,7 @@ def _literal(moment: datetime) -> str:
     return f"cast('{moment:%Y-%m-%d %H:%M:%S}' as timestamp)"
 
 
-def _points(
-    mesh: Mesh, record: KpiRecord, definition: KpiDefinition, part: _Part, text: str
-) -> Iterator[KpiPoint]:
+def _points(mesh: Mesh, record: KpiRecord, definition: KpiDefinition, part: _Part, text: str) -> Iterator[KpiPoint]:
     table = query_products(mesh, text).batches.read_all()
     for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
         *keys, found = row

@@ -82,7 +82,9 @@ def _svg(found: KpiValues, series: dict[tuple[object, ...], list[KpiPoint]]) -> 
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(found.kpi.name)}">']
     for index in range(_TICKS + 1):
         value = low + (high - low) * index / _TICKS
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#eee"/>')
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#eee"/>'
+        )
         parts.append(f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
     for point in (drawn[times.index(first)], drawn[times.index(last)]):
         place = x(_seconds(point.period))

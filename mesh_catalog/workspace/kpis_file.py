@@ -121,9 +121,7 @@ def _formulas(section: Section) -> tuple[KpiFormula, ...]:
     found: list[KpiFormula] = []
     for index, data in enumerate(entries):
         place = (*section.place, "versions", index)
-        one = Section(
-            section.document, ("valid_from", "formula", "filters", "reason"), place=place, data=data
-        )
+        one = Section(section.document, ("valid_from", "formula", "filters", "reason"), place=place, data=data)
         since = _day(one)
         if since is None and index:
             raise one.error("'valid_from' is missing. Only the first version may be valid since ever.")

@@ -35,7 +35,6 @@ class Shape:
         """Output column → the column of the source that it is, unchanged."""
         return {name: text for name, text in self.outputs.items() if text.startswith("column ")}
 
-
     @property
     def computed(self) -> frozenset[str]:
         """The expressions that are more than a column."""
@@ -70,9 +69,7 @@ def read_shape(text: str, schemas: Mapping[str, Mapping[str, str]], *, source: s
                 table.set("db", exp.to_identifier("files"))
             known.setdefault(table.db, {})[table.name] = dict(columns) or {"_": "string"}
         schema = MappingSchema(known, dialect="spark", normalize=False)
-        tree = qualify(
-            tree, schema=schema, dialect="spark", validate_qualify_columns=False, quote_identifiers=False
-        )
+        tree = qualify(tree, schema=schema, dialect="spark", validate_qualify_columns=False, quote_identifiers=False)
         tree = merge_subqueries(tree)
     except (errors.SqlglotError, RecursionError, KeyError, AttributeError):
         return None

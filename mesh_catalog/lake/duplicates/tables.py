@@ -138,7 +138,9 @@ def _column_traits(column: ColumnProfile) -> Iterator[str]:
 
 def _lowest(keys: Iterable[str | int]) -> list[str | int]:
     """The few keys that hash lowest: a part of the rows has most of them too (bottom-k MinHash)."""
-    return heapq.nsmallest(_LOWEST, keys, key=lambda key: zlib.crc32(b"%d" % key if isinstance(key, int) else key.encode()))
+    return heapq.nsmallest(
+        _LOWEST, keys, key=lambda key: zlib.crc32(b"%d" % key if isinstance(key, int) else key.encode())
+    )
 
 
 # Comparison --------------------------------------------------------------------------------------------------------
@@ -216,7 +218,9 @@ def _match(copy: TableFacts, original: TableFacts) -> tuple[dict[str, str], floa
             match = compare_columns(column, known)
             if match is not None and (match.known or same or column.profile.withheld):
                 offers.append(((same, match.bits, match.known), name, other, match))
-    offers.sort(key=lambda offer: (not (offer[0][0] and offer[0][2]), -offer[0][1], not offer[0][0], offer[1], offer[2]))
+    offers.sort(
+        key=lambda offer: (not (offer[0][0] and offer[0][2]), -offer[0][1], not offer[0][0], offer[1], offer[2])
+    )
     matched: dict[str, str] = {}
     taken: set[str] = set()
     bits = 0.0
@@ -277,9 +281,7 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
 def _spelled(columns: Mapping[str, str], copy: TableFacts, original: TableFacts) -> dict[str, str]:
     names = {name.lower(): name for name in copy.columns}
     others = {name.lower(): name for name in original.columns}
-    return {
-        names[name]: others[other] for name, other in columns.items() if name in names and other in others
-    }
+    return {names[name]: others[other] for name, other in columns.items() if name in names and other in others}
 
 
 def _made_alike(first: TableFacts, second: TableFacts, one: Shape, other: Shape) -> _Told | None:
