@@ -38,7 +38,7 @@ from mesh_catalog.lake.tally import tally_of
 RECALL_BAR, PRECISION_BAR = 0.95, 0.9
 
 BUSINESSES = {
-    "orders": "order_id:id customer_id:key ordered_at:time amount:money discount:ratio status:state channel:code note:text",
+    "orders": "order_id:id customer_id:key ordered_at:time amount:money discount:ratio status:state channel:code",
     "payments": "payment_id:uuid card_id:key paid_at:time amount:money currency:code fee:money is_online:flag",
     "customers": "customer_id:id name:name email:secret city:city segment:code joined_on:day income:money",
     "shipments": "parcel_id:uuid order_id:key sent_at:time weight_kg:measure carrier:code zone:small late:flag",
@@ -171,8 +171,9 @@ def rows_of(pick: random.Random) -> int:
 def lone(world: World) -> None:
     stem = world.pick.choice(list(BUSINESSES))
     columns = BUSINESSES[stem]
-    extra = [f"{one}_{world.pick.choice(CODES)}:{world.pick.choice(['money', 'code', 'small', 'measure', 'flag'])}"
-             for one in world.pick.sample(["base", "prior", "next", "risk", "plan", "unit"], world.pick.randint(0, 4))]  # fmt: skip
+    kinds = ["money", "code", "small", "measure", "flag"]
+    stems = world.pick.sample(["base", "prior", "next", "risk", "plan"], world.pick.randint(0, 4))
+    extra = [f"{one}_{world.pick.choice(CODES)}:{world.pick.choice(kinds)}" for one in stems]
     columns = " ".join([columns, *extra])
     rows = table(world, columns, world.pick, rows_of(world.pick))
     world.add(Made(world.name(stem), rows, withheld(columns)))
@@ -357,10 +358,14 @@ def rewritten(world: World) -> None:
     rows = rows.rename_columns([key, "s", "m", "n"] if rows.column_names[0] == key else ["s", "m", "n", key])
     limit = world.pick.randint(-9, -1)
     texts = [
-        f"select {key}, sum({one}) as s, max({two}) as m, count(*) as n from {source.name}"
-        f" where {one} > {limit} and {two} > {limit} group by {key}",
-        f"WITH b AS (SELECT * FROM {source.name} WHERE {limit} < {two})\nSELECT b.{key} AS {key}, COUNT(*) AS n,"
-        f" SUM(b.{one}) AS s, MAX({two}) AS m FROM b WHERE (b.{one} > {limit}) GROUP BY 1",
+        (
+            f"select {key}, sum({one}) as s, max({two}) as m, count(*) as n from {source.name}"
+            f" where {one} > {limit} and {two} > {limit} group by {key}"
+        ),
+        (
+            f"WITH b AS (SELECT * FROM {source.name} WHERE {limit} < {two})\nSELECT b.{key} AS {key}, COUNT(*) AS n,"
+            f" SUM(b.{one}) AS s, MAX({two}) AS m FROM b WHERE (b.{one} > {limit}) GROUP BY 1"
+        ),
     ]
     names = []
     for text in texts:
@@ -472,7 +477,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps(summary, indent=2))
     else:
-        print(f"worst recall {summary['recall'][0]:.3f} (bar {RECALL_BAR}), worst precision {summary['precision'][0]:.3f}"
+        print(f"worst recall {summary['recall'][0]:.3f} (bar {RECALL_BAR}), precision {summary['precision'][0]:.3f}"
               f" (bar {PRECISION_BAR}), median {summary['seconds']:.1f} s, {summary['memory_mb']} MB")  # fmt: skip
     held = summary["recall"][0] >= RECALL_BAR and summary["precision"][0] >= PRECISION_BAR
     return 0 if held else 1

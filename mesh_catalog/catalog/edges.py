@@ -77,7 +77,7 @@ def record_run_edges(
 
 
 def plan_edges(connection: Connection, kind: NodeKind, name: str, reads: Sequence[tuple[NodeKind, str]]) -> None:
-    """Replace what is planned for a product, a model, a dashboard or a KPI by what is declared now; what has run stays."""
+    """Replace what is planned for an asset by what is declared now; what has run stays."""
     connection.execute(
         delete(edges).where(edges.c.to_kind == kind, edges.c.to_name == name, edges.c.last_version.is_(None))
     )

@@ -10,8 +10,8 @@ The standard leaves some words free; here they are closed:
   format delta. Other servers are other people's business.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
   keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), which slice of its inputs
-  a publish reads (`slices.py`), and what comes after a product that ends (`life_cycle.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import`
-  inferred). Of a relationship: `severity` (error, warning).
+  a publish reads (`slices.py`), and what comes after a product that ends (`life_cycle.py`). Of a column: `severity`
+  of the rules of its schema, `suggested` (what `mesh import` inferred). Of a relationship: `severity` (error, warning).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A KPI as a picture: one HTML file with an SVG in it, its target as a line. No script, nothing loaded from elsewhere."""
+"""A KPI as a picture: one HTML file with an SVG in it, its target as a line. No script, nothing from elsewhere."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from html import escape
@@ -35,7 +36,7 @@ def kpi_page(found: KpiValues) -> str:
         f"by {found.definition.grain}",
     ]
     formulas = "".join(
-        f"<li>{escape(f'from {one.valid_from}' if one.valid_from else 'since ever')}: <code>{escape(one.text)}</code></li>"
+        f"<li>{f'from {one.valid_from}' if one.valid_from else 'since ever'}: <code>{escape(one.text)}</code></li>"
         for one in found.definition.formulas
     )
     legend = "".join(
@@ -47,7 +48,8 @@ def kpi_page(found: KpiValues) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>'
         "body{font:15px system-ui,sans-serif;margin:2rem auto;max-width:60rem;color:#222}"
-        "svg{width:100%;height:auto}code{background:#f3f3f3;padding:0 .3em}text{font-size:12px;fill:#555}</style></head>"
+        "svg{width:100%;height:auto}code{background:#f3f3f3;padding:0 .3em}text{font-size:12px;fill:#555}"
+        "</style></head>"
         f"<body><h1>{escape(title)}</h1><p>{escape(kpi.description or '')}</p><p>{escape(' · '.join(told))}</p>"
         f"{_svg(found, series)}<p>{legend}</p><ul>{formulas}</ul></body></html>\n"
     )
@@ -112,7 +114,7 @@ def _changes(drawn: Sequence[KpiPoint]) -> list[tuple[float, int]]:
     ordered = sorted(drawn, key=lambda one: _seconds(one.period))
     return [
         (_seconds(later.period), later.formula)
-        for earlier, later in zip(ordered, ordered[1:], strict=False)
+        for earlier, later in itertools.pairwise(ordered)
         if later.formula != earlier.formula
     ]
 

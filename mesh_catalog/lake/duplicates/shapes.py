@@ -1,4 +1,4 @@
-"""The shape of a transform: what a query reads, makes, filters and groups by, whatever names and layout it is written in.
+"""The shape of a transform: what a query reads, makes, filters and groups by, however it is written.
 
 WITH parts and subqueries are merged where that changes nothing, aliases are resolved to the products they stand for.
 """

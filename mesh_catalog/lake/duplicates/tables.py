@@ -1,4 +1,4 @@
-"""Pairs of tables that hold the same rows: found by an index of what they have in common, then compared column by column.
+"""Pairs of tables that hold the same rows: found by what they have in common, then compared column by column.
 
 All pairs are never looked at. Two tables are compared where one is made from the other, where they are made from the
 same, or where they share rare traits: names of columns, extremes, sums, values (of each column the few that hash

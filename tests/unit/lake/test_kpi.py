@@ -165,7 +165,7 @@ def test_a_kpi_is_split_by_its_dimensions(ledger: Ledger) -> None:
 
 def test_a_kpi_is_in_search_and_lineage_and_a_reader_of_its_columns(ledger: Ledger) -> None:
     catalog = ledger.mesh.catalog
-    assert [(hit.kind, hit.name) for hit in search(catalog, "fraudulent share")][0] == ("kpi", "payments.fraud_rate")
+    assert next((hit.kind, hit.name) for hit in search(catalog, "fraudulent share")) == ("kpi", "payments.fraud_rate")
     down = lineage(catalog, "payments.transactions", direction="downstream")
     assert ("kpi", "payments.fraud_rate") in {node.key for node in down.nodes}
     readers = {one.name: one for one in readers_of(catalog, "payments.transactions", ["tx_fraud"])}
