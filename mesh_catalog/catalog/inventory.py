@@ -194,7 +194,7 @@ def read_ending(catalog: Catalog, names: Sequence[str]) -> dict[str, str]:
     p = products.c
     query = select(p.name, p.status).where(p.name.in_(names), p.status != "active")
     with catalog.read() as connection:
-        return dict(connection.execute(query))
+        return dict(connection.execute(query).tuples().all())
 
 
 def read_service_levels(catalog: Catalog, product: str) -> tuple[Mapping[str, Any], ...]:
