@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import null, select
 
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import dashboards, domains, kpis, models, products, terms
@@ -88,6 +88,6 @@ def _assets(kind: str, table: Any) -> Any:
     c = table.c
     told = {"model": "goal", "term": "definition"}.get(kind, "description")
     columns = [c.name, c.owner, c[told].label("description")]
-    columns.append(c.status if kind == "product" else select(None).scalar_subquery().label("status"))
+    columns.append(c.status if kind == "product" else null().label("status"))
     query = select(*columns).where(c.retired_at.is_(None)).order_by(c.name)
     return query.where(c.kind == "product") if kind == "product" else query

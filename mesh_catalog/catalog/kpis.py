@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, select
 
@@ -13,6 +13,9 @@ from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import domains, kpi_definitions, kpis
 from mesh_catalog.errors import NotFoundError, nearest
 from mesh_catalog.specs import KpiGrain, KpiTarget
+
+if TYPE_CHECKING:
+    from mesh_catalog.specs import KpiSpec
 
 __all__ = [
     "FormulaRecord",
@@ -124,6 +127,18 @@ def read_definition(catalog: Catalog, name: str, moment: datetime | None = None)
         return known[-1]
     before = [one for one in known if one.registered_at <= moment.astimezone(UTC)]
     return before[-1] if before else known[0]
+
+
+def rewritten_formulas(catalog: Catalog, kpi: KpiSpec) -> list[str]:
+    """Sentences about versions of the formula that are registered already and that the workspace now says otherwise."""
+    known = read_definitions(catalog, kpi.name)
+    before = {one.valid_from: (one.formula, one.filters) for one in known[-1].formulas} if known else {}
+    return [
+        f"{kpi.name}: the formula valid {one.valid_from or 'since ever'} is written anew, and values"
+        " that people saw change. Add a version with valid_from, unless it corrects a mistake."
+        for one in kpi.formulas
+        if before.get(one.valid_from, (one.formula, one.filters)) != (one.formula, one.filters)
+    ]
 
 
 def _record(row: RowMapping) -> KpiRecord:

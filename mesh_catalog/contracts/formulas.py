@@ -136,7 +136,7 @@ def _parsed(text: str) -> exp.Expr:
         raise ValueError("is not one expression. Leave select, from and ; out.")
     if any(value for key, value in select.args.items() if key not in ("expressions", "kind")):
         raise ValueError("is more than an expression. Leave select, from, where and hints out.")
-    tree = select.expressions[0]
+    tree: exp.Expr = select.expressions[0]
     if isinstance(tree, exp.Alias):
         raise ValueError("names its result. Leave the alias out.")  # noqa: TRY004
     tree = tree.copy()

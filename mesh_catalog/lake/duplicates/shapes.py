@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.contracts.formulas import canonical_text
 
@@ -57,7 +57,7 @@ def read_shape(text: str, schemas: Mapping[str, Mapping[str, str]], *, source: s
     try:
         tree = sqlglot.parse_one(text, read="spark")
         parts = {part.alias for part in tree.find_all(exp.CTE)}
-        known: dict[str, dict[str, dict[str, str]]] = {}
+        known: dict[str, Any] = {}
         for table in tree.find_all(exp.Table):
             if not table.db and table.name in parts:
                 continue

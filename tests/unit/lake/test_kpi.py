@@ -155,6 +155,16 @@ def test_a_definition_is_kept_once_and_never_overwritten(ledger: Ledger) -> None
     assert [len(one.formulas) for one in read_definitions(ledger.mesh.catalog, "payments.fraud_rate")] == [1, 2, 1]
 
 
+def test_a_formula_that_is_written_anew_in_place_is_noted(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    path = ledger.root / "domains/payments/kpis.yaml"
+    path.write_text(VERSIONED, encoding="utf-8")
+    assert run_command(["check"]) == 0
+    assert "is written anew" not in capsys.readouterr().err
+    path.write_text(FRAUD_RATE.replace("sum(tx_fraud) / count(*)", "avg(tx_fraud)"), encoding="utf-8")
+    assert run_command(["check"]) == 0
+    assert "payments.fraud_rate: the formula valid since ever is written anew" in capsys.readouterr().err
+
+
 def test_a_kpi_is_split_by_its_dimensions(ledger: Ledger) -> None:
     ledger.define(FRAUD_RATE.replace("unit: ratio", "dimensions: [tx_amount]"))
     points = ledger.points(by=["tx_amount"], end="2026-05-02")

@@ -98,5 +98,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_audit_events_product_at"), table_name="audit_events")
     for table in ("data_requests", "term_links", "terms", "kpi_definitions", "kpis"):
         op.drop_table(table)
-    with op.batch_alter_table("domains") as table:
-        table.drop_column("members")
+    with op.batch_alter_table("domains") as changed:
+        changed.drop_column("members")
