@@ -269,6 +269,9 @@ def check_kpi(
             raise _error(kpi, f"{key} {error}", key) from error
         if shown := personal.intersection(names):
             raise _error(kpi, f"{key}: '{min(shown)}' is personal, and its values would be shown. Remove it.", key)
+    types = {column.name.lower(): column.spark_type for column in columns}
+    if kpi.time and not types[kpi.time].startswith(("timestamp", "date")):
+        raise _error(kpi, f"time '{kpi.time}' is {types[kpi.time]}. Name a column of dates or times.", "time")
     for index, formula in enumerate(kpi.formulas):
         places = ("formula",) if len(kpi.formulas) == 1 and formula.valid_from is None else ("versions", index)
         try:

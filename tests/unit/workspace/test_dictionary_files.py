@@ -52,6 +52,7 @@ def test_a_kpi_takes_its_products_event_time_and_its_domains_owner(root: Path) -
         ("shop.orders", "shop.order", 3, "there is no product 'shop.order'"),
         ("grain: month", "grain: fortnight", 4, "grain 'fortnight' is not known"),
         ("grain: month", "dimensions: [customer]", 4, "'customer' is personal"),
+        ("grain: month", "time: amount", 4, "time 'amount' is double. Name a column of dates or times"),
         ("grain: month", "drivers: [shop.visits]", 4, "there is no KPI 'shop.visits'"),
         ("grain: month", "target: {at_least: 3, at_most: 1}", 4, "No value meets it"),
         ("grain: month", "valid_from: 2026-01-01", 4, "'valid_from' is not known here"),
