@@ -109,11 +109,11 @@ def _distinct(sketch: str) -> float:
 
 
 def _distinct_together(*sketches: str) -> float:
-    """Distinct values of all; by one estimator, so that what adds nothing changes nothing."""
+    """Distinct values of all; told twice, for then the estimate looks at registers only, and what adds none is none."""
     from datasketches import hll_sketch, hll_union
 
     union = hll_union(12)
-    for one in sketches:
+    for one in (*sketches, *sketches):
         union.update(hll_sketch.deserialize(bytes.fromhex(one)))
     return float(union.get_estimate())
 
@@ -131,7 +131,7 @@ def _numbers(smaller: ColumnCounts, larger: ColumnCounts) -> ColumnMatch | None:
         return ColumnMatch(0.0, known=False)
     places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     there = known[places] == keys
-    return _counts(few[there], many[places[there]], many, int(len(keys) - np.count_nonzero(there)), small, large)
+    return _counts(few[there], many[places[there]], many, few[~there], small, large)
 
 
 def _values(
@@ -144,7 +144,7 @@ def _values(
         np.array([few[key] for key in there], dtype=np.int64),
         np.array([many[key] for key in there], dtype=np.int64),
         np.fromiter(many.values(), dtype=np.int64, count=len(many)),
-        len(few) - len(there),
+        np.array([count for key, count in few.items() if key not in many], dtype=np.int64),
         small,
         large,
     )
@@ -170,7 +170,7 @@ def _counts(
     few: NDArray[np.int64],
     many: NDArray[np.int64],
     every: NDArray[np.int64],
-    strange: int,
+    strange: NDArray[np.int64],
     small: ColumnProfile,
     large: ColumnProfile,
 ) -> ColumnMatch | None:
@@ -179,15 +179,19 @@ def _counts(
     Args:
         few, many: Of the values that both have, how many rows of the smaller and of the larger column have each.
         every: Of all values of the larger column.
-        strange: How many values only the smaller one has.
+        strange: Rows of each value that only the smaller one has.
     """
     ratio = min(small.valid_count / large.valid_count, 1.0)
-    keys = len(every) + strange
-    broken = (int(np.count_nonzero(few > many)) + strange) / keys
+    broken = float(np.count_nonzero(few > many)) / len(every)
     expected = float(_break_chances(max(round(ratio, 2), 0.01))[np.minimum(every, _COUNT_LIMIT)].sum()) / len(every)
-    if strange > _NEARLY * (len(few) + strange) or broken > max(_NEARLY, 0.25 * expected):
+    if len(strange) > _NEARLY * (len(few) + len(strange)) or broken > max(_NEARLY, 0.25 * expected):
         return None
-    return ColumnMatch(min(_BITS_LIMIT, keys * _divergence(min(broken, expected), expected)), known=True)
+    bits = len(every) * _divergence(min(broken, expected), expected)
+    # Good and Turing: as large a share of independent rows has a new value as, of the known ones, is alone with its own
+    new = int(strange.sum()) / small.valid_count
+    unseen = min(int(np.count_nonzero(every == 1)) / large.valid_count, 0.99)
+    bits += small.valid_count * _divergence(min(new, unseen), unseen)
+    return ColumnMatch(min(_BITS_LIMIT, bits), known=True)
 
 
 def _divergence(found: float, expected: float) -> float:

@@ -32,7 +32,7 @@ _ENOUGH_TRAITS: Final = 6.0
 _LOWEST: Final = 4
 _COVERAGE: Final = 0.75
 """Share of columns, of both tables, that must be in the other."""
-_HALF_SURE_BITS: Final = 10.0
+_HALF_SURE_BITS: Final = 8.0
 _COMPUTED: Final = 0.1
 """Share of columns, beside one, that a copy may compute: with more it is a product of its own."""
 _SQL_BITS: Final = 40.0
@@ -167,7 +167,7 @@ def compare_tables(first: TableFacts, second: TableFacts) -> TablePair | None:
     coverage = len(matched) / widest if widest else 0.0
     if coverage < _COVERAGE:
         return None
-    score = coverage * (1.0 - 2.0 ** (-bits / _HALF_SURE_BITS))
+    score = (0.5 + coverage / 2) * (1.0 - 2.0 ** (-bits / _HALF_SURE_BITS))
     rows = (_rows(copy), _rows(original))
     fewer = None not in rows and rows[0] != rows[1]
     renamed = sum(1 for name, other in matched.items() if name != other)
@@ -207,20 +207,22 @@ def _ordered(first: TableFacts, second: TableFacts) -> tuple[TableFacts, TableFa
 def _match(copy: TableFacts, original: TableFacts) -> tuple[dict[str, str], float, bool]:
     """Column of the copy → column of the original, one to one; the bits that speak for it; whether values are known.
 
-    Where nothing is known of both, an equal name says that they are the same, and nothing else does.
+    Columns of which the profiles say nothing are matched last, those of one name first: they fill what is left, and are
+    no evidence.
     """
     if copy.profile is None or original.profile is None:
         return {}, 0.0, False
-    offers: list[tuple[tuple[bool, float, bool], str, str, ColumnMatch]] = []
+    against = _contradicting(copy, original)
+    offers: list[tuple[bool, str, str, ColumnMatch]] = []
     for name, column in copy.counts.items():
         for other, known in original.counts.items():
+            if name in against or other in against:
+                continue
             same = name.lower() == other.lower()
             match = compare_columns(column, known)
-            if match is not None and (match.known or same or column.profile.withheld):
-                offers.append(((same, match.bits, match.known), name, other, match))
-    offers.sort(
-        key=lambda offer: (not (offer[0][0] and offer[0][2]), -offer[0][1], not offer[0][0], offer[1], offer[2])
-    )
+            if match is not None:
+                offers.append((same, name, other, match))
+    offers.sort(key=lambda offer: (not offer[3].known, not offer[0], -offer[3].bits, offer[1], offer[2]))
     matched: dict[str, str] = {}
     taken: set[str] = set()
     bits = 0.0
@@ -231,6 +233,12 @@ def _match(copy: TableFacts, original: TableFacts) -> tuple[dict[str, str], floa
         taken.add(other)
         bits += match.bits
     return matched, bits, True
+
+
+def _contradicting(copy: TableFacts, original: TableFacts) -> set[str]:
+    """Names that both have, for other values: such a column is not taken for one of another name either."""
+    both = copy.counts.keys() & original.counts.keys()
+    return {name for name in both if compare_columns(copy.counts[name], original.counts[name]) is None}
 
 
 @dataclass(frozen=True, kw_only=True)
