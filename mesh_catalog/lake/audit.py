@@ -90,21 +90,18 @@ class Audit:
         findings: dict[str, Finding] = {}
         if self.batch_key:
             findings[self.batch_key.id] = find_duplicates(rows, None, self.batch_key, self._contract)
-        self._judge(findings, total_rows=None, newest_event_at=None)
-        self._require_same(rows.count(), BatchCounts.from_metrics(self.rules.get).kept)
+        self._judge(self._counts(rows.count()), findings, total_rows=None, newest_event_at=None)
 
     def __call__(self, pending: PendingCommit) -> None:
         if self.contract.write_mode == "history" and pending.read_version != self.earlier_version:
             raise conflict(self.contract.id)
         if self.source is not None:
             self.source.require_unchanged()
-        counts = BatchCounts.from_metrics(self.rules.get)
         found = profile_files(self.spark, self.contract, pending.files)
+        counts = self._counts(None if self._staged else self._written(pending, found))
         findings = self._findings(pending, found)
         total_rows = self._total_rows(pending)
-        self._judge(findings, total_rows=total_rows, newest_event_at=found.event_to)
-        if not self._staged:
-            self._require_same(self._written(pending, found), counts.kept)
+        self._judge(counts, findings, total_rows=total_rows, newest_event_at=found.event_to)
         if counts.quarantined:
             stage_quarantine(self.conformed, self.location, self.run_id, transaction=self.transaction)
         if self.source is not None and self.source.broken_rows == "quarantine":
@@ -121,12 +118,12 @@ class Audit:
 
     def _judge(
         self,
+        counts: BatchCounts,
         findings: Mapping[str, Finding],
         *,
         total_rows: int | None,
         newest_event_at: datetime | None,
     ) -> None:
-        counts = BatchCounts.from_metrics(self.rules.get)
         checks = judge_counts(
             (*([self.batch_key] if self.batch_key else []), *self.conformed.rules),
             counts,
@@ -154,13 +151,26 @@ class Audit:
         added = read_added(self.spark, pending, self.location, self.contract.columns)
         return added.filter(self.batch_condition).count()
 
-    def _require_same(self, written: int, counted: int) -> None:
-        """A recomputed task could count rows twice; the files themselves know how many they hold."""
-        if written != counted:
+    def _counts(self, written: int | None) -> BatchCounts:
+        """What each row rule found.
+
+        Args:
+            written: Rows of the batch that were written; None where `check_staged` has looked at them.
+
+        Raises:
+            StorageError: More or fewer were written than were counted, and no rule is broken: a task that was
+                computed again could count rows twice; the files themselves know how many they hold.
+        """
+        counts = BatchCounts.from_metrics(self.rules.get)
+        if written is None or written == counts.kept:
+            return self.conformed.none_broken(counts)
+        broken = self.conformed.count_broken()
+        if not any(broken.broken[rule.id] for rule in self.conformed.stopping):
             raise StorageError(
-                f"{self._contract.id}: {counted} rows were counted but {written} written; a task ran twice. "
+                f"{self._contract.id}: {counts.kept} rows were counted but {written} written; a task ran twice. "
                 "Nothing was committed; publish again."
             )
+        return broken
 
     def _findings(self, pending: PendingCommit, found: FilesProfile) -> dict[str, Finding]:
         """What the rules on the whole batch found; where there are none, nothing is read."""
