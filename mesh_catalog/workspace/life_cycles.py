@@ -63,4 +63,5 @@ def life_cycle_notes(workspace: Workspace, today: date) -> Iterator[str]:
         for read in reads:
             if read in ending:
                 stage, successor = ending[read]
-                yield f"{kind} {name} reads {read}, which is {stage}." + (f" Read {successor}." if successor else "")
+                instead = f" Read {successor}." if successor not in (None, name) else ""
+                yield f"{kind} {name} reads {read}, which is {stage}.{instead}"

@@ -137,7 +137,7 @@ def deprecate(root: Path, *properties: str, status: str = "deprecated") -> None:
 def test_what_ends_is_noted_with_its_successor(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     deprecate(root, "successor, value: shop.activity", "retiresOn, value: '2026-12-31'")
     notes = list(life_cycle_notes(load_workspace(root), date(2026, 6, 1)))
-    assert "product shop.activity reads shop.orders, which is deprecated. Read shop.activity." in notes
+    assert "product shop.activity reads shop.orders, which is deprecated." in notes  # it is the successor itself
     assert "KPI shop.revenue reads shop.orders, which is deprecated. Read shop.activity." in notes
     late = list(life_cycle_notes(load_workspace(root), date(2027, 1, 1)))
     assert "KPI shop.revenue reads shop.orders, which is retired. Read shop.activity." in late
