@@ -287,7 +287,7 @@ def test_lineage_knows_the_columns_of_an_upsert(shop: Shop) -> None:
         assert {("shop.orders", name, name) for name in ("order_id", "amount", "state")} <= told
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert"])
+@pytest.mark.parametrize("mode", [pytest.param("append", marks=pytest.mark.slow), "upsert"])
 def test_of_eight_publishers_at_once_no_row_is_lost_and_none_comes_twice(states: States, mode: str) -> None:
     contract = states_contract(mode)
     states.publish(contract, [(0, f"{A} 00", "a")])
