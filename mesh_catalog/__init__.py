@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.finding import search
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.lake.kpi import kpi
     from mesh_catalog.lake.readers import read_arrow, read_batches, read_pandas, read_polars
     from mesh_catalog.lake.sql import sql
     from mesh_catalog.lake.transform import build
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "build",
+    "kpi",
     "open_mesh",
     "read",
     "read_arrow",
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 
 _LATE = {
     "build": "mesh_catalog.lake.transform",
+    "kpi": "mesh_catalog.lake.kpi",
     "open_mesh": "mesh_catalog.access.mesh",
     "read_arrow": "mesh_catalog.lake.readers",
     "read_batches": "mesh_catalog.lake.readers",

@@ -31,6 +31,7 @@ __all__ = [
     "BatchRefusedError",
     "BreakingChangeError",
     "ConflictError",
+    "DeprecatedProductWarning",
     "DocumentError",
     "GateRefusedError",
     "InputError",
@@ -63,6 +64,10 @@ def _rebuild(kind: type[MeshError], args: tuple[Any, ...], state: dict[str, Any]
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+class DeprecatedProductWarning(UserWarning):
+    """A product that is used retires; names what to use instead. `mesh` prints it as a note."""
 
 
 class InputError(MeshError, ValueError):

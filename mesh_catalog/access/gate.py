@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mesh_catalog.access.audit import AuditEvent, read_audit, record_event
+from mesh_catalog.access.life_cycle import use_product
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import (
     read_contract_document,
+    read_life_cycle,
     read_personal_columns,
     read_product,
     read_version_columns,
@@ -41,6 +43,8 @@ _USES: Mapping[str, Use] = {
     "score": "score",
 }
 """Purpose of a read → what its contract calls the use; monitoring, upkeep and looking up consent are always allowed."""
+_HOUSEKEEPING = ("upkeep",)
+"""Purposes that nobody reads rows for: a retired product is kept in shape until it is removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,7 @@ def request_read(
 
     Raises:
         NotFoundError: No such product, version or column.
+        RefusedError: The product is retired. Of a deprecated one a DeprecatedProductWarning names what to use instead.
         InputError: No such purpose, or `as_of` is no moment of the past, or comes beside a version.
         AccessDeniedError: The product's contract does not allow this use.
     """
@@ -89,6 +94,8 @@ def request_read(
             raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
         found = find_version(mesh, product, version=version, as_of=as_of)
         _require_use(mesh, product, purpose)
+        if purpose not in _HOUSEKEEPING:
+            use_product(product, read_life_cycle(mesh.catalog, product))
         known = read_version_columns(mesh.catalog, product, found)
         given = _resolve_columns(product, found, known, asked)
     except MeshError as refusal:

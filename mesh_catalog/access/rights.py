@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesh_catalog.access.life_cycle import use_product
 from mesh_catalog.catalog.inventory import read_contract_document, read_product
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.contracts.contract import Rights, Use
+from mesh_catalog.contracts.life_cycle import stage_of
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document
 from mesh_catalog.errors import InputError, NotFoundError, PolicyRefusedError, listed
@@ -88,10 +90,11 @@ def require_model_rights(mesh: Mesh, model: ModelSpec, use: Use) -> None:
 
 
 def require_publishable(mesh: Mesh, product: ProductSpec) -> None:
-    """Refuse a product that nobody answers for, that breaks a policy, or whose inputs may not be used for it.
+    """Refuse a product that nobody answers for, that is retired or breaks a policy, or whose inputs forbid it.
 
     Raises:
         InputError: Its domain names no owner.
+        RefusedError: It is retired.
         PolicyRefusedError: It breaks a policy of severity error, or rights in its inputs.
         StorageError: The lineage is incomplete, so that a right could be missed.
     """
@@ -100,6 +103,7 @@ def require_publishable(mesh: Mesh, product: ProductSpec) -> None:
             f"{product.name}: has no owner, so nobody answers for it. Name one in {product.domain.path.name} "
             f"of the domain {product.domain.name}, then publish again."
         )
+    use_product(product.name, stage_of(product.contract))
     breaches = [one for one in _breaches(mesh, product) if one.stops]
     if breaches:
         lines = [f"  {one.path.parent.name}/{one.path.name}:{one.line or 1}  {one.sentence}" for one in breaches]

@@ -1,4 +1,4 @@
-"""Registering what exists: domains and their owners, products and their contracts, models, dashboards.
+"""Registering what exists: domains and their owners, products and their contracts, models, dashboards, KPIs, terms.
 
 What a workspace no longer has is marked retired, never deleted: its versions, runs and lineage stay. Registering the
 same thing again writes nothing.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, select, update
 
 from mesh_catalog.catalog.canonical import digest_of
+from mesh_catalog.catalog.dictionary import kpi_fingerprint, term_fingerprint, write_kpi, write_term
 from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
 from mesh_catalog.catalog.inventory import read_owner
 from mesh_catalog.catalog.search_entries import dashboard_indexed, model_indexed, product_indexed
@@ -25,9 +26,11 @@ from mesh_catalog.catalog.tables import (
     dashboards,
     domains,
     edges,
+    kpis,
     models,
     owners,
     products,
+    terms,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +38,22 @@ if TYPE_CHECKING:
     from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec
     from mesh_catalog.workspace import Workspace
 
-_INDEXED: Mapping[str, AssetKind] = {"product": "product", "model": "model", "dashboard": "dashboard"}
+_INDEXED: Mapping[str, AssetKind] = {
+    "product": "product",
+    "model": "model",
+    "dashboard": "dashboard",
+    "kpi": "kpi",
+    "term": "term",
+}
+_TABLES: Mapping[str, Any] = {
+    "domain": domains,
+    "product": products,
+    "model": models,
+    "dashboard": dashboards,
+    "kpi": kpis,
+    "term": terms,
+}
+"""Kind → its table, those first that the others refer to."""
 
 __all__ = [
     "Dataset",
@@ -104,8 +122,12 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
                     _write_product_spec(connection, workspace.products[name], wanted[kind, name], reads[name])
                 elif kind == "model":
                     _write_model(connection, workspace.models[name], wanted[kind, name])
-                else:
+                elif kind == "dashboard":
                     _write_dashboard(connection, workspace.dashboards[name], wanted[kind, name])
+                elif kind == "kpi":
+                    write_kpi(connection, workspace.kpis[name], wanted[kind, name])
+                else:
+                    write_term(connection, workspace.terms[name], wanted[kind, name])
             for kind, name in sorted(gone, key=_by_kind):
                 _retire(connection, kind, name)
                 changes.retired.append(name)
@@ -114,7 +136,7 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
 
 def _by_kind(key: tuple[str, str]) -> tuple[int, str]:
     """Domains first, since the others refer to them."""
-    return ("domain", "product", "model", "dashboard").index(key[0]), key[1]
+    return list(_TABLES).index(key[0]), key[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +211,9 @@ def register_model(catalog: Catalog, model: ModelSpec) -> None:
 
 def _fingerprints(catalog: Catalog) -> dict[tuple[str, str], str | None]:
     """What the catalog knows, by kind and name; None for what is retired. Datasets of the framework are left out."""
-    tables = {"domain": domains, "product": products, "model": models, "dashboard": dashboards}
     found: dict[tuple[str, str], str | None] = {}
     with catalog.read() as connection:
-        for kind, table in tables.items():
+        for kind, table in _TABLES.items():
             query = select(table.c.name, table.c.fingerprint, table.c.retired_at)
             if kind == "product":
                 query = query.where(products.c.kind == "product")
@@ -205,11 +226,13 @@ def _wanted(workspace: Workspace) -> dict[tuple[str, str], str]:
     wanted = {("domain", name): _domain_fingerprint(domain) for name, domain in workspace.domains.items()}
     wanted |= {("product", name): _product_fingerprint(product) for name, product in workspace.products.items()}
     wanted |= {("model", name): _model_fingerprint(model) for name, model in workspace.models.items()}
-    return wanted | {("dashboard", name): _dashboard_fingerprint(one) for name, one in workspace.dashboards.items()}
+    wanted |= {("dashboard", name): _dashboard_fingerprint(one) for name, one in workspace.dashboards.items()}
+    wanted |= {("kpi", name): kpi_fingerprint(kpi) for name, kpi in workspace.kpis.items()}
+    return wanted | {("term", name): term_fingerprint(term) for name, term in workspace.terms.items()}
 
 
 def _domain_fingerprint(domain: DomainSpec) -> str:
-    return digest_of([domain.name, domain.owner, domain.on_call, domain.description])
+    return digest_of([domain.name, domain.owner, domain.on_call, domain.description, domain.members])
 
 
 def _product_fingerprint(product: ProductSpec) -> str:
@@ -251,6 +274,7 @@ def _write_domain(connection: Connection, domain: DomainSpec, fingerprint: str) 
         "owner": domain.owner,
         "on_call": domain.on_call,
         "description": domain.description,
+        "members": domain.members,
         "fingerprint": fingerprint,
         "retired_at": None,
     }
@@ -402,7 +426,7 @@ def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerpri
 
 
 def _retire(connection: Connection, kind: str, name: str) -> None:
-    table = {"domain": domains, "product": products, "model": models, "dashboard": dashboards}[kind]
+    table = _TABLES[kind]
     connection.execute(update(table).where(table.c.name == name).values(retired_at=utc_now()))
     if kind == "domain":
         return

@@ -25,7 +25,7 @@ __all__ = [
     "record_run_edges",
 ]
 
-NodeKind = Literal["source", "product", "model", "model_version", "dashboard", "dataset", "job"]
+NodeKind = Literal["source", "product", "model", "model_version", "dashboard", "kpi", "dataset", "job"]
 Origin = Literal["declared", "openlineage"]
 SOURCE = "source"
 """How a transform names the files of its own source.yaml."""
@@ -77,7 +77,7 @@ def record_run_edges(
 
 
 def plan_edges(connection: Connection, kind: NodeKind, name: str, reads: Sequence[tuple[NodeKind, str]]) -> None:
-    """Replace what is planned for a product, a model or a dashboard by what is declared now; what has run stays."""
+    """Replace what is planned for an asset by what is declared now; what has run stays."""
     connection.execute(
         delete(edges).where(
             edges.c.to_kind == kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,19 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import contract_columns, contracts, dashboards, domains, models, products, versions
+from mesh_catalog.catalog.tables import (
+    contract_columns,
+    contracts,
+    dashboards,
+    domains,
+    kpis,
+    models,
+    products,
+    terms,
+    versions,
+)
 from mesh_catalog.contracts.contract import Column
+from mesh_catalog.contracts.life_cycle import LifeCycle, life_cycle_of
 from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = [
@@ -26,11 +37,14 @@ __all__ = [
     "read_columns",
     "read_contract_document",
     "read_dashboard",
+    "read_ending",
+    "read_life_cycle",
     "read_model",
     "read_owner",
     "read_personal_columns",
     "read_product",
     "read_rules",
+    "read_service_levels",
     "read_version_columns",
     "to_column",
 ]
@@ -113,17 +127,27 @@ class RuleRecord:
     text: str
 
 
+_NAMED: Mapping[str, Any] = {
+    "product": products,
+    "model": models,
+    "dashboard": dashboards,
+    "kpi": kpis,
+    "term": terms,
+    "domain": domains,
+}
+
+
 def find_kind(catalog: Catalog, name: str) -> str:
-    """`product`, `model` or `dashboard`: what `name` is, the first where it is several.
+    """`product`, `model`, `dashboard`, `kpi`, `term` or `domain`: what `name` is, the first where it is several.
 
     Raises:
         NotFoundError: It is none.
     """
     with catalog.read() as connection:
-        for kind, table in (("product", products), ("model", models), ("dashboard", dashboards)):
+        for kind, table in _NAMED.items():
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
-    raise _unknown(catalog, name, "product, model or dashboard")
+    raise _unknown(catalog, name, "product, model, dashboard, KPI, term or domain")
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -167,6 +191,37 @@ def read_dashboard(catalog: Catalog, name: str) -> DashboardRecord:
         NotFoundError: There is none of this name.
     """
     return DashboardRecord(**_kept(DashboardRecord, _owned_row(catalog, dashboards, name, "dashboard")))
+
+
+def read_life_cycle(catalog: Catalog, product: str) -> LifeCycle:
+    """Where a product is in its life, by the contract that is registered now."""
+    query = select(products.c.status, products.c.contract_digest).where(products.c.name == product)
+    with catalog.read() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None or row.status not in ("deprecated", "retired"):
+            return LifeCycle(status=row.status if row else "active")
+        document = _document(connection, product, row.contract_digest)
+    return life_cycle_of(row.status, document)
+
+
+def read_ending(catalog: Catalog, names: Sequence[str]) -> dict[str, str]:
+    """Those of the products that are not simply active → their status."""
+    p = products.c
+    query = select(p.name, p.status).where(p.name.in_(names), p.status != "active")
+    with catalog.read() as connection:
+        return dict(connection.execute(query).tuples().all())
+
+
+def read_service_levels(catalog: Catalog, product: str) -> tuple[Mapping[str, Any], ...]:
+    """The service levels of the contract that is registered now, as ODCS writes them."""
+    with catalog.read() as connection:
+        document = _document(connection, product, _current_digest(connection, product))
+    return tuple(document.get("slaProperties") or ())
+
+
+def _document(connection: Connection, product: str, digest: str | None) -> Mapping[str, Any]:
+    held = (contracts.c.product == product) & (contracts.c.digest == digest)
+    return connection.execute(select(contracts.c.document).where(held)).scalar() or {}
 
 
 def read_adopted(catalog: Catalog) -> dict[str, str]:
@@ -266,8 +321,7 @@ def _unknown(catalog: Catalog, name: str, what: str) -> NotFoundError:
     """Says what is near: of all names where they are few, else of those that search finds."""
     from mesh_catalog.catalog.search import search  # late: only who mistypes pays for it
 
-    tables = {"product": products, "model": models, "dashboard": dashboards}
-    asked = {kind: table for kind, table in tables.items() if kind in what.replace(",", "").split()}
+    asked = {kind: table for kind, table in _NAMED.items() if kind in what.lower().replace(",", "").split()}
     known: set[str] = set()
     with catalog.read() as connection:
         for table in asked.values():

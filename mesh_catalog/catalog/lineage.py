@@ -28,6 +28,7 @@ from mesh_catalog.catalog.tables import (
     contract_columns,
     dashboards,
     edges,
+    kpis,
     model_versions,
     models,
     products,
@@ -53,7 +54,7 @@ Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
 _Key = tuple[str, str]
 _TOLD = 10
-_KINDS: tuple[NodeKind, ...] = ("source", "dataset", "job", "product", "model", "model_version", "dashboard")
+_KINDS: tuple[NodeKind, ...] = ("source", "dataset", "job", "product", "model", "model_version", "dashboard", "kpi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def lineage(
     depth: int | None = None,
     allow_incomplete: bool = False,
 ) -> LineageGraph:
-    """Follow the lineage of a product, a model, a dashboard, or a dataset or job outside, to its ends.
+    """Follow the lineage of a product, a model, a dashboard, a KPI, or a dataset or job outside, to its ends.
 
     Args:
         columns: Also which column came from which.
@@ -324,6 +325,7 @@ def _nodes(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Node]:
         "dashboard": _dashboard_nodes,
         "dataset": _outside_nodes,
         "job": _outside_nodes,
+        "kpi": _kpi_nodes,
     }
     return {node.key: node for kind, names in _by_kind(keys).items() for node in readers[kind](connection, names)}
 
@@ -388,6 +390,13 @@ def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[N
 def _outside_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
     for found in read_outside(connection, names):
         yield Node(kind=found.kind, name=found.name, label=found.label, owner=found.owner, retired=found.dropped)
+
+
+def _kpi_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
+    k = kpis.c
+    query = select(k.name, k.domain, k.owner, k.retired_at).where(among(connection, k.name, names))
+    for name, domain, owner, retired_at in connection.execute(query):
+        yield Node(kind="kpi", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
 def _version_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:

@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy import select
 
+from mesh_catalog.catalog.inventory import read_columns
 from mesh_catalog.catalog.lineage import LineageGraph, Node, lineage
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import models
+from mesh_catalog.catalog.tables import kpis, models
 from mesh_catalog.contracts.consumers import Consumer, Origin, Reader, readers_of_columns
 
 __all__ = ["consumers_of", "readers_of"]
@@ -68,6 +69,13 @@ def _consumers(catalog: Catalog, graph: LineageGraph, node: Node, sources: list[
         yield from _model(catalog, node.name.removesuffix(_TRAINING), node.owner, sources)
     elif node.kind == "dashboard":
         yield Consumer(kind="dashboard", name=node.name, owner=node.owner, reads=dict.fromkeys(sources))
+    elif node.kind == "kpi":
+        yield Consumer(
+            kind="kpi",
+            name=node.name,
+            owner=node.owner,
+            reads={source: _kpi_columns(catalog, source, node.name) for source in sources},
+        )
 
 
 def _product(graph: LineageGraph, node: Node, sources: list[str]) -> Consumer:
@@ -90,6 +98,14 @@ def _product(graph: LineageGraph, node: Node, sources: list[str]) -> Consumer:
         columns=frozenset(makes),
         makes=dict(makes) if known else None,
     )
+
+
+def _kpi_columns(catalog: Catalog, product: str, name: str) -> frozenset[str]:
+    """The columns that formulas, filters and dimensions of a KPI name, as the product spells them."""
+    with catalog.read() as connection:
+        used = connection.execute(select(kpis.c.columns).where(kpis.c.name == name)).scalar_one()
+    known = {column.name.lower(): column.name for column in read_columns(catalog, product)}
+    return frozenset(known.get(column, column) for column in used)
 
 
 def _model(catalog: Catalog, name: str, owner: str | None, sources: list[str]) -> Iterator[Consumer]:

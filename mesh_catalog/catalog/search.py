@@ -1,4 +1,4 @@
-"""Finding products, models and dashboards by words: ranked, in any script, forgiving a typo or two, fast at a million.
+"""Finding products, models, dashboards, KPIs and terms by words: ranked, in any script, forgiving a typo or two.
 
 A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name); only
 where all that finds nothing does it find itself without a plural or a particle, and words that are a typo away. Rare
@@ -48,11 +48,12 @@ _QUERY_WORDS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A product, a model or a dashboard that matches."""
+    """A product, a model, a dashboard, a KPI or a term that matches."""
 
     name: str
     kind: AssetKind
-    domain: str
+    domain: str | None
+    """None for a term of the whole organisation."""
     owner: str | None
     description: str | None
     score: float
@@ -88,7 +89,7 @@ class _Word:
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
-    """The products, models and dashboards that match `text` best, best first; retired ones are left out."""
+    """The assets that match `text` best, best first; retired ones are left out."""
     return list(find(catalog, text, limit=limit).hits) if words(text) else []
 
 
@@ -315,7 +316,7 @@ def _hit(row: RowMapping, score: float, typed: Sequence[_Word]) -> Hit:
     return Hit(
         name=row["name"],
         kind=row["kind"],
-        domain=first.get("domain", ""),
+        domain=first.get("domain") or None,
         owner=first.get("owner"),
         description=first.get("description"),
         score=round(score / 20, 3),

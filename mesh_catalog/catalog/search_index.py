@@ -33,7 +33,7 @@ __all__ = [
     "weigh_entry",
 ]
 
-AssetKind = Literal["product", "model", "dashboard"]
+AssetKind = Literal["product", "model", "dashboard", "kpi", "term"]
 Field = Literal["name", "tag", "domain", "owner", "column", "description", "detail", "status", "classification"]
 FACETS = ("kind", "domain", "owner", "tag", "classification", "status")
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}

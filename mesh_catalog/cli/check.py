@@ -42,11 +42,13 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     Example:
       mesh check --against main --markdown
     """
+    from mesh_catalog.catalog.store import utc_now
     from mesh_catalog.cli.evolution import check_published
     from mesh_catalog.cli.policies import check_policies, check_rights
     from mesh_catalog.errors import InputError
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import survey_workspace
+    from mesh_catalog.workspace.life_cycles import life_cycle_notes
 
     if against is None and (agreed or markdown):
         raise InputError("--allow-breaking and --markdown belong to --against REF. Add it.")
@@ -62,6 +64,7 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
         findings, breaches, advice = check_policies(workspace)
         problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace)]
         notes += advice
+        notes += life_cycle_notes(workspace, utc_now().date()) if not problems else []
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
     if as_json:
         _emit(root, problems, workspace, notes, findings, comparison)
@@ -119,13 +122,15 @@ def _print(root: Path, problems: list[DocumentError], workspace: Workspace | Non
     if problems or workspace is None:
         _print_notes(notes)
         return
-    products, models, dashboards = len(workspace.products), len(workspace.models), len(workspace.dashboards)
-    click.echo(
-        f"{products} {'product' if products == 1 else 'products'},"
-        f" {models} {'model' if models == 1 else 'models'}"
-        + (f", {dashboards} {'dashboard' if dashboards == 1 else 'dashboards'}" if dashboards else "")
-        + ": all good"
-    )
+    counts = [
+        ("product", len(workspace.products)),
+        ("model", len(workspace.models)),
+        ("dashboard", len(workspace.dashboards)),
+        ("KPI", len(workspace.kpis)),
+        ("term", len(workspace.terms)),
+    ]
+    told = [f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts if n or what in ("product", "model")]
+    click.echo(f"{', '.join(told)}: all good")
     _print_notes(notes)
     for domain in _unowned(workspace):
         click.echo(
@@ -162,6 +167,8 @@ def _emit(
             "products": sorted(workspace.products) if workspace else [],
             "models": sorted(workspace.models) if workspace else [],
             "dashboards": sorted(workspace.dashboards) if workspace else [],
+            "kpis": sorted(workspace.kpis) if workspace else [],
+            "terms": sorted(workspace.terms) if workspace else [],
             "without_owner": _unowned(workspace) if workspace else [],
             "notes": notes,
             **({"against": comparison} if comparison else {}),

@@ -1,4 +1,4 @@
-"""What `mesh check` says of contracts that differ from what was published."""
+"""What `mesh check` says of contracts and KPIs that differ from what is registered."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def check_published(settings: Settings, workspace: Workspace) -> tuple[list[Docu
     from pathlib import Path
 
     from mesh_catalog.catalog.evolution import plan_evolution  # late: SQLAlchemy comes with it
+    from mesh_catalog.catalog.kpis import rewritten_formulas
     from mesh_catalog.catalog.store import open_catalog
     from mesh_catalog.documents import read_document
     from mesh_catalog.errors import MeshError, StorageError
@@ -47,6 +48,8 @@ def check_published(settings: Settings, workspace: Workspace) -> tuple[list[Docu
                 problems.append(read_document(product.contract.path).error(refused, "version"))
             elif evolution and (told := evolution.refusal(allow_breaking=False)):
                 notes.append(told)
+        for kpi in workspace.kpis.values():
+            notes += rewritten_formulas(catalog, kpi)
     finally:
         catalog.close()
     return problems, notes

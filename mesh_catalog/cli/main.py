@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from mesh_catalog import __version__
-from mesh_catalog.errors import MeshError, nearest
+from mesh_catalog.errors import DeprecatedProductWarning, MeshError, nearest
 
 __all__ = ["JOB_VERBS", "VERBS", "job_script", "main", "mesh", "run_command", "run_job"]
 
@@ -33,9 +33,14 @@ VERBS = {
     "show": ("show", "What a product or a model is: columns, versions, checks, owner."),
     "preview": ("preview", "The first rows of a product, personal values masked."),
     "sql": ("sql", "Query products by SQL, without Spark."),
+    "kpi": ("kpi", "Compute a KPI by its definition, or list them."),
     "lineage": ("lineage", "What a product or a model comes from, and what comes from it."),
     "serve": ("serve", "Serve the catalog over HTTP, and take OpenLineage events in."),
     "tags": ("tags", "Which columns hold personal data, and where it came from."),
+    "duplicates": ("duplicates", "What is stored and computed twice: tables, KPIs, dashboards."),
+    "report": ("report", "What nobody answers for, and what nobody uses."),
+    "request": ("request", "Ask a product's owner for its data."),
+    "requests": ("requests", "Who asked for which data, and what was decided."),
     "audit": ("audit", "Who read what, when, and for which purpose."),
     "train": ("train", "Train a model, log it to MLflow, register it as challenger."),
     "score": ("score", "Score new rows with the champion and publish the predictions."),
@@ -169,8 +174,14 @@ def _prepare_process() -> None:
     told = logging.getLogger("mesh_catalog.access.emission")
     if not told.handlers:
         told.addHandler(logging.StreamHandler())  # a sentence on stderr: events that wait are the user's business
+    warnings.simplefilter("default", DeprecatedProductWarning)
+    warnings.showwarning = _show_note
     if not logging.root.handlers:
         logging.root.addHandler(logging.NullHandler())  # else warnings of libraries go to stderr
+
+
+def _show_note(message: Warning | str, *_place: Any, **_more: Any) -> None:
+    click.echo(f"note: {message}", err=True)
 
 
 def _debug_traceback() -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "format_number",
     "format_table",
     "format_time",
+    "print_facts",
     "print_table",
     "progress",
     "to_plain",
@@ -82,6 +83,13 @@ def print_table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
     """Print rows under headers, numbers to the right; on a terminal, long text is cut to its width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo(format_table(rows, headers, width=width))
+
+
+def print_facts(facts: Sequence[tuple[str, str | None]]) -> None:
+    """Print labels and what they are, a line each; those without a text are left out."""
+    for label, text in facts:
+        if text:
+            click.echo(f"  {label:<10}{_cell(text)}")
 
 
 def format_table(rows: Sequence[Sequence[Any]], headers: Sequence[str], *, width: int | None = None) -> str:

@@ -56,11 +56,13 @@ def command(
       mesh publish payments.daily --from 2026-01-01 --to 2026-02-01
     """
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.catalog.store import utc_now
     from mesh_catalog.cli.backfill import backfill_products, parse_period
     from mesh_catalog.cli.changes import begin_anew
     from mesh_catalog.cli.together import publish_all_or_none
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import publish_order
+    from mesh_catalog.workspace.life_cycles import living_products
 
     period = parse_period(start, end, interval)
     slicing = {"--from": period, "--force": force, "--whole": whole, "--new-checkpoint": fresh}
@@ -74,7 +76,8 @@ def command(
     if together and given:
         raise click.UsageError(f"--together does not go with {given[0]}.")
     with open_mesh(load_settings(master=master)) as mesh:
-        order = publish_order(mesh.workspace, list(products) or list(mesh.workspace.products))
+        chosen = list(products) or living_products(mesh.workspace, utc_now().date())
+        order = publish_order(mesh.workspace, chosen)
         if period is not None:
             backfill_products(mesh, order, period, force=force, dry_run=dry_run, as_json=as_json)
             return

@@ -1,4 +1,4 @@
-"""mesh show: what the catalog knows of a product, a model or a dashboard."""
+"""mesh show: what the catalog knows of a product, a model, a dashboard, a KPI, a term or a domain."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ORIGINS = 20
 @click.option("--origins", is_flag=True, help="What each version was made of: products, files, tables, databases.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool) -> None:
-    """Show a product (contract, columns, versions, last run) a model (versions, aliases, verdicts, decisions), or a
-    dashboard (where it is, what it reads).
+    """Show a product (contract, columns, versions, last run), a model (versions, aliases, verdicts, decisions), a
+    dashboard (where it is, what it reads), a KPI (formula, source, target), a term of the glossary, or a domain.
 
     \b
     Example:
@@ -46,6 +46,11 @@ def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool
             told, print_it = _model(mesh.catalog, name), _print_model
         elif kind == "dashboard":
             told, print_it = _dashboard(mesh.catalog, name), _print_dashboard
+        elif kind in ("kpi", "term", "domain"):
+            from mesh_catalog.cli import show_dictionary
+
+            told = getattr(show_dictionary, f"tell_{kind}")(mesh.catalog, name)
+            print_it = getattr(show_dictionary, f"print_{kind}")
         else:
             told, print_it = _product(mesh.catalog, name), _print_product
     if as_json:
@@ -55,9 +60,19 @@ def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool
 
 
 def _product(catalog: Catalog, name: str) -> dict[str, Any]:
-    from mesh_catalog.catalog.inventory import read_columns, read_product, read_rules
+    from mesh_catalog.access.popularity import read_popularity
+    from mesh_catalog.catalog.glossary import terms_of
+    from mesh_catalog.catalog.inventory import (
+        read_columns,
+        read_life_cycle,
+        read_product,
+        read_rules,
+        read_service_levels,
+    )
     from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 
+    product = read_product(catalog, name)
+    terms = terms_of(catalog, name)
     rules = read_rules(catalog, name)
     runs = read_runs(catalog, name, limit=1, kind="publish")
     columns = [
@@ -68,11 +83,17 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
             "personal": column.personal,
             "rules": [rule.text or rule.id for rule in rules if rule.column == column.name],
             "description": column.description,
+            "tags": column.tags,
+            "terms": terms.get(column.name.lower(), terms.get(column.name, ())),
         }
         for column in read_columns(catalog, name)
     ]
     return {
-        "product": read_product(catalog, name),
+        "product": product,
+        "life_cycle": read_life_cycle(catalog, name),
+        "service_levels": read_service_levels(catalog, name),
+        "popularity": read_popularity(catalog, [name])[name],
+        "terms": terms.get("", ()),
         "columns": columns,
         "rules": [rule.text or rule.id for rule in rules if rule.column is None],
         "versions": read_versions(catalog, name)[: -_VERSIONS - 1 : -1],
@@ -82,15 +103,19 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
 
 
 def _print_product(told: Mapping[str, Any]) -> None:
-    from mesh_catalog.cli.output import print_table
+    from mesh_catalog.cli.output import print_facts, print_table
 
     product = told["product"]
     click.echo(f"{product.name}   {product.description or 'no description'}")
-    _print_facts(
+    print_facts(
         [
             ("owner", product.owner or "nobody: name one in domain.yaml"),
             ("on call", product.on_call),
             ("contract", f"{product.contract_version}, {product.status}, {product.write_mode}"),
+            ("ends", _ends(told["life_cycle"])),
+            ("used", str(told["popularity"])),
+            ("promises", ", ".join(map(_service_level, told["service_levels"]))),
+            ("terms", ", ".join(told["terms"])),
             ("tags", ", ".join(product.tags)),
             ("time", product.event_time),
             ("source", product.source),
@@ -101,7 +126,7 @@ def _print_product(told: Mapping[str, Any]) -> None:
     )
     click.echo()
     rows = [
-        (c["name"], c["type"], c["classification"] or "-", ", ".join(c["rules"]) or "-", c["description"] or "")
+        (c["name"], c["type"], c["classification"] or "-", ", ".join(c["rules"]) or "-", _meaning(c))
         for c in told["columns"]
     ]
     print_table(rows, ("column", "type", "classification", "rules", "description"))
@@ -112,6 +137,24 @@ def _print_product(told: Mapping[str, Any]) -> None:
         )
     _print_run(told["last_run"], told["checks"])
     _print_next(product.name, told)
+
+
+def _ends(life: Any) -> str | None:
+    if life.status not in ("deprecated", "retired"):
+        return None
+    parts = [life.status, f"retires on {life.retires_on}" if life.retires_on else None]
+    return ", ".join(filter(None, [*parts, f"use {life.successor}" if life.successor else "names no successor"]))
+
+
+def _service_level(level: Mapping[str, Any]) -> str:
+    """`frequency 1 d`, as the contract says it."""
+    return " ".join(str(level[key]) for key in ("property", "value", "unit") if level.get(key) not in (None, ""))
+
+
+def _meaning(column: Mapping[str, Any]) -> str:
+    """Its description, and the words of the glossary that name it."""
+    terms = ", ".join(name.rpartition(".")[2] for name in column["terms"])
+    return " ".join(filter(None, [column["description"], f"[{terms}]" if terms else None]))
 
 
 def _print_next(name: str, told: Mapping[str, Any]) -> None:
@@ -224,9 +267,11 @@ def _dashboard(catalog: Catalog, name: str) -> dict[str, Any]:
 
 
 def _print_dashboard(told: Mapping[str, Any]) -> None:
+    from mesh_catalog.cli.output import print_facts
+
     dashboard = told["dashboard"]
     click.echo(f"{dashboard.name}   {dashboard.description or 'no description'}")
-    _print_facts(
+    print_facts(
         [
             ("owner", dashboard.owner or "nobody: name one in dashboards.yaml"),
             ("on call", dashboard.on_call),
@@ -291,11 +336,11 @@ def _model(catalog: Catalog, name: str) -> dict[str, Any]:
 
 
 def _print_model(told: Mapping[str, Any]) -> None:
-    from mesh_catalog.cli.output import print_table
+    from mesh_catalog.cli.output import print_facts, print_table
 
     model, aliases = told["model"], told["aliases"]
     click.echo(f"{model.name}   {model.goal}")
-    _print_facts(
+    print_facts(
         [
             ("owner", model.owner or "nobody: name one in domain.yaml"),
             ("on call", model.on_call),
@@ -339,9 +384,3 @@ def _decision_row(decision: Any) -> tuple[str, ...]:
     versions = [f"v{number}" for number in (decision.from_version, decision.to_version) if number is not None]
     word = f"{decision.action} {' → '.join(dict.fromkeys(versions))}".strip()
     return f"{decision.at:%Y-%m-%d %H:%M}", word, decision.principal, "; ".join(decision.reasons)
-
-
-def _print_facts(facts: Sequence[tuple[str, str | None]]) -> None:
-    for label, text in facts:
-        if text:
-            click.echo(f"  {label:<10}{text}")

@@ -10,9 +10,9 @@ The standard leaves some words free; here they are closed:
   format delta. Other servers are other people's business.
 - customProperties of the contract: `eventTime` (the column that says when a row happened), `profile` (false: versions
   keep no profile), `clusterBy` (`clustering.py`), how batches are written (`writing.py`), which slice of its inputs a
-  publish reads (`slices.py`), and what may be done with the rows (`rights.py`). Of a column: `severity` of the rules of
-  its schema, `suggested` (what `mesh import` inferred), `deidentified` (`rights.py`). Of a relationship: `severity`
-  (error, warning).
+  publish reads (`slices.py`), what may be done with the rows (`rights.py`), and what comes after a product that ends
+  (`life_cycle.py`). Of a column: `severity` of the rules of its schema, `suggested` (what `mesh import` inferred),
+  `deidentified` (`rights.py`). Of a relationship: `severity` (error, warning).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mesh_catalog.contracts.contract import (
     Contract,
     Severity,
 )
+from mesh_catalog.contracts.life_cycle import check_properties
 from mesh_catalog.contracts.modernise import modernised
 from mesh_catalog.contracts.odcs_columns import (
     custom_properties,
@@ -77,6 +78,7 @@ def read_contract(document: Document) -> Contract:
     severities: dict[str, Severity] = {}
     columns = tuple(read_columns(document, table, place, severities))
     custom = _contract_properties(document, table, place)
+    check_properties(document, custom)
     event_time = _event_time(document, columns, custom.get("eventTime"))
     writing = read_writing(document, columns, custom, event_time=event_time, place=place)
     reader = RuleReader(document=document, columns=columns)

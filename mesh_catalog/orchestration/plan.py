@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.access.rights import input_products
 from mesh_catalog.catalog.publish_states import read_publish_states
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.orchestration.staleness import check_staleness
 from mesh_catalog.workspace import publish_order
+from mesh_catalog.workspace.life_cycles import living_products
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -49,7 +51,8 @@ def plan_run(
         DocumentError: A transform cannot be read, or products read each other in a circle.
     """
     products = mesh.workspace.products
-    targets = {mesh.workspace.product(name).name for name in names} or set(products)
+    targets = {mesh.workspace.product(name).name for name in names}
+    targets = targets or set(living_products(mesh.workspace, utc_now().date()))
     wanted = _with_upstream(mesh, _with_downstream(mesh, targets) if downstream else targets)
     order = publish_order(mesh.workspace, [name for name in products if name in wanted])
     return _planned(mesh, order, targets if force else ())

@@ -1,7 +1,7 @@
 """Everything in a workspace that reads a product, column by column where its files tell: for gates on changes.
 
 Products by their transforms, contracts by their rules, models by target, features, keys and event time, dashboards by
-what they name.
+what they name, KPIs by their definitions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from mesh_catalog.contracts.consumers import Consumer
 from mesh_catalog.contracts.contract import Contract, Query, Reference
 from mesh_catalog.errors import DocumentError
-from mesh_catalog.specs import DashboardSpec, ModelSpec, ProductSpec
+from mesh_catalog.specs import DashboardSpec, KpiSpec, ModelSpec, ProductSpec
 from mesh_catalog.workspace.column_reads import ColumnReads, sql_column_reads
 from mesh_catalog.workspace.loading import Workspace
 from mesh_catalog.workspace.transforms import SOURCE, product_reads
@@ -38,6 +38,7 @@ def workspace_consumers(workspace: Workspace, before: Mapping[str, Contract] | N
         found += rule_readers(product)
     found += [_model(model, workspace, schemas) for model in workspace.models.values()]
     found += [_dashboard(dashboard) for dashboard in workspace.dashboards.values()]
+    found += [_kpi(kpi, schemas) for kpi in workspace.kpis.values()]
     return found
 
 
@@ -160,3 +161,10 @@ def _dashboard(dashboard: DashboardSpec) -> Consumer:
         owner=dashboard.owner,
         reads=dict.fromkeys(dashboard.reads),
     )
+
+
+def _kpi(kpi: KpiSpec, schemas: Mapping[str, Sequence[str] | None]) -> Consumer:
+    known = {name.lower(): name for name in schemas.get(kpi.source) or ()}
+    used = {*(name for one in kpi.formulas for name in one.columns), *kpi.dimensions, *([kpi.time] if kpi.time else [])}
+    columns = frozenset(known.get(name.lower(), name) for name in used)
+    return Consumer(kind="kpi", name=kpi.name, owner=kpi.owner, reads={kpi.source: columns})

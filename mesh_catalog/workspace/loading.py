@@ -11,8 +11,26 @@ from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document, read_document
 from mesh_catalog.errors import DocumentError, NotFoundError, listed, nearest
-from mesh_catalog.specs import DashboardSpec, DomainSpec, ModelSpec, ProductSpec, SourceSpec, is_name
+from mesh_catalog.specs import (
+    DashboardSpec,
+    DomainSpec,
+    KpiSpec,
+    ModelSpec,
+    ProductSpec,
+    SourceSpec,
+    TermSpec,
+    is_name,
+)
 from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboards_file
+from mesh_catalog.workspace.glossary_file import GLOSSARY_FILE, check_term, read_glossary_file
+from mesh_catalog.workspace.kpis_file import (
+    KPIS_FILE,
+    check_kpi,
+    check_kpi_names,
+    read_kpis_file,
+    resolve_aliases,
+)
+from mesh_catalog.workspace.life_cycles import check_life_cycle
 from mesh_catalog.workspace.model_file import read_model_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
@@ -38,6 +56,8 @@ class Workspace:
     dashboards: dict[str, DashboardSpec] = field(default_factory=dict)
     policies: Policies = NO_POLICIES
     """What the organisation asks of every domain (conf/policies.yaml)."""
+    kpis: dict[str, KpiSpec] = field(default_factory=dict)
+    terms: dict[str, TermSpec] = field(default_factory=dict)
 
     def product(self, name: str) -> ProductSpec:
         """A product by its name.
@@ -126,6 +146,8 @@ class _Loader:
         workspace = Workspace(root=self.root, domains={}, products={}, models={}, policies=policies)
         for folder in self._folders(self.root / "domains"):
             self._load_domain(folder, workspace)
+        with self.kept():
+            self._load_terms(self.root / "conf", None, workspace)
         self._check_locations(workspace)
         for model in workspace.models.values():
             with self.kept():
@@ -140,7 +162,10 @@ class _Loader:
                 check_rules(product, workspace.products, unread)
             with self.kept():
                 check_consent(product, workspace.products, unread)
+            with self.kept():
+                check_life_cycle(product, workspace.products, unread)
         self._check_purposes(workspace)
+        self._check_dictionary(workspace, frozenset(unread))
         return workspace
 
     def _check_purposes(self, workspace: Workspace) -> None:
@@ -149,6 +174,17 @@ class _Loader:
             self.errors.append(
                 read_document(path).error(f"the purpose '{name}' is not in conf/policies.yaml.{hint}", *place)
             )
+
+    def _check_dictionary(self, workspace: Workspace, unread: frozenset[str]) -> None:
+        kpis, errors = resolve_aliases(workspace.kpis, workspace.products)
+        self.errors += [*errors, *check_kpi_names(kpis)]
+        for kpi in kpis.values():
+            with self.kept():
+                check_kpi(kpi, workspace.products, workspace.kpis, unread)
+        for term in workspace.terms.values():
+            with self.kept():
+                check_term(term, workspace.products, {*workspace.kpis, *unread})
+        workspace.kpis.update(kpis)
 
     def _check_locations(self, workspace: Workspace) -> None:
         """Two products over one table would let the laxer contract answer for the stricter one's columns."""
@@ -186,6 +222,10 @@ class _Loader:
                     workspace.models[name] = found
         with self.kept():
             self._load_dashboards(folder, domain, workspace)
+        with self.kept():
+            self._load_kpis(folder, domain, workspace)
+        with self.kept():
+            self._load_terms(folder, domain, workspace)
 
     def _load_dashboards(self, folder: Path, domain: DomainSpec, workspace: Workspace) -> None:
         path = folder / "dashboards.yaml"
@@ -196,13 +236,29 @@ class _Loader:
                 raise DocumentError(f"'{dashboard.name}' is a product or a model already. Rename it.", path=path)
             workspace.dashboards[dashboard.name] = dashboard
 
+    def _load_kpis(self, folder: Path, domain: DomainSpec, workspace: Workspace) -> None:
+        path = folder / KPIS_FILE
+        if not path.exists():
+            return
+        for kpi in read_kpis_file(require_inside(path, self.root), domain):
+            taken = (workspace.products, workspace.models, workspace.dashboards)
+            if any(kpi.name in names for names in taken):
+                raise DocumentError(f"'{kpi.name}' is something else in this domain already. Rename it.", path=path)
+            workspace.kpis[kpi.name] = kpi
+
+    def _load_terms(self, folder: Path, domain: DomainSpec | None, workspace: Workspace) -> None:
+        path = folder / GLOSSARY_FILE
+        if path.exists():
+            found = read_glossary_file(require_inside(path, self.root), domain)
+            workspace.terms.update((term.name, term) for term in found)
+
     def _domain(self, folder: Path) -> DomainSpec:
         require_inside(folder, self.root)
         _require_name(folder, "domain")
         path = require_inside(folder / "domain.yaml", self.root)
         if not path.exists():
             raise DocumentError("is missing. Write name and owner of the domain into it.", path=path)
-        section = Section(read_document(path), ("name", "owner", "onCall", "description"))
+        section = Section(read_document(path), ("name", "owner", "onCall", "description", "members"))
         if (name := section.text("name")) != folder.name:
             raise section.error(f"name is '{name[:80]}', but the folder is '{folder.name}'. Make them agree.", "name")
         return DomainSpec(
@@ -210,6 +266,7 @@ class _Loader:
             owner=section.optional_text("owner"),
             on_call=section.optional_text("onCall"),
             description=section.optional_text("description"),
+            members=section.names("members"),
             path=path,
         )
 

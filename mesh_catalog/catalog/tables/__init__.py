@@ -16,8 +16,9 @@ from mesh_catalog.catalog.tables.asset_tables import (
     owners,
     products,
 )
-from mesh_catalog.catalog.tables.audit_tables import audit_events
+from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
+from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
 from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
 from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_aliases,
@@ -55,9 +56,12 @@ __all__ = [
     "contract_columns",
     "contracts",
     "dashboards",
+    "data_requests",
     "decisions",
     "domains",
     "edges",
+    "kpi_definitions",
+    "kpis",
     "leases",
     "metadata",
     "model_versions",
@@ -80,6 +84,8 @@ __all__ = [
     "search_postings",
     "search_typos",
     "search_words",
+    "term_links",
+    "terms",
     "verdicts",
     "versions",
 ]

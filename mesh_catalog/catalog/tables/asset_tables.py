@@ -21,6 +21,8 @@ class _Domains(TypedColumns):
     owner: Named[str | None] = Column(ForeignKey("owners.name"))
     on_call: Named[str | None]
     description: Named[str | None]
+    members: Named[list[str] | None] = Column(JSON(none_as_null=True))
+    """Principals who may decide for it, beside the owner."""
     fingerprint: Named[str]
     retired_at: Named[datetime | None] = Column(UtcDateTime)
 

@@ -1,14 +1,14 @@
-"""Tables of who read what."""
+"""Tables of who read what, and of who asked to."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Named, Table, TypedColumns
+from sqlalchemy import JSON, BigInteger, Column, Index, Named, String, Table, TypedColumns
 
 from mesh_catalog.catalog.tables.base import Counted, UtcDateTime, metadata
 
-__all__ = ["audit_events"]
+__all__ = ["audit_events", "data_requests"]
 
 
 class _AuditEvents(TypedColumns):
@@ -25,4 +25,26 @@ class _AuditEvents(TypedColumns):
     reason: Named[str | None]
 
 
-audit_events = Table("audit_events", metadata, _AuditEvents, Index(None, "product", "position"))
+class _DataRequests(TypedColumns):
+    id = Column(String, primary_key=True)
+    product: Named[str]
+    principal: Named[str]
+    """Who wants the data."""
+    purpose: Named[str]
+    """What for, in their words."""
+    owner: Named[str | None]
+    """Who answered for the product when it was asked for."""
+    state: Named[str]
+    """open, approved, denied, withdrawn"""
+    asked_at: Named[datetime] = Column(UtcDateTime)
+    asked_by: Named[str]
+    """Who wrote the request; often the principal."""
+    decided_at: Named[datetime | None] = Column(UtcDateTime)
+    decided_by: Named[str | None]
+    reason: Named[str | None]
+
+
+audit_events = Table(
+    "audit_events", metadata, _AuditEvents, Index(None, "product", "position"), Index(None, "product", "at")
+)
+data_requests = Table("data_requests", metadata, _DataRequests, Index(None, "product", "asked_at"))
