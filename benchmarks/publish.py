@@ -46,6 +46,9 @@ DOUBLES, INTEGERS = 16, 4
 STRING_VALUES = (5, 20, 300, 1_000, 10_000)
 SMALL_ROWS = 300
 BARS = {"profile / plain": 1.35, "rules / plain": 1.15, "small batch": 2.0, "rows doubled": 2.1}
+BALANCED = ((0, 1, 3, 2), (1, 2, 0, 3), (2, 3, 1, 0), (3, 0, 2, 1))
+"""Orders in which each of four comes once behind each other one (Williams 1949): what one leaves to be flushed and
+collected slows the next."""
 AT_LEAST = {"two passes / profile": 1.5}
 
 
@@ -174,8 +177,7 @@ def compare(bench: Bench, rows: int, rounds: int) -> dict[str, Any]:
     for action in actions.values():
         action()
     names = list(actions)
-    # Each is behind each other one in turn: what one leaves to be flushed and collected slows the next.
-    orders = [names[first % len(names) :] + names[: first % len(names)] for first in range(rounds)]
+    orders = [[names[place] for place in BALANCED[number % len(BALANCED)]] for number in range(rounds)]
     found = [{name: timed(actions[name]) for name in order} for order in orders]
 
     def ratio(of: Callable[[dict[str, float]], float]) -> float:
