@@ -155,9 +155,10 @@ class ConformedBatch:
     def kept(self, observed: DataFrame) -> DataFrame:
         """The rows that may be written, in the contract's columns."""
         conditions = self.conditions()
-        for rule in self.rules:
-            if rule.filters or rule.id in {r.id for r in self.type_rules.values()}:
-                observed = observed.filter(conditions[rule.id])
+        flags = {rule.id for rule in self.type_rules.values()}
+        kept = [f"({conditions[rule.id]})" for rule in self.rules if rule.filters or rule.id in flags]
+        if kept:
+            observed = observed.filter(" and ".join(kept))
         return observed.select(*(column.name for column in self.contract.columns))
 
     def quarantined(self) -> DataFrame:
