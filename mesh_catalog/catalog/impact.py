@@ -1,4 +1,4 @@
-"""What one column leads to, or came from: columns, their tables' owners, models that learned from it, dashboards.
+"""What one column leads to, or came from: columns, their tables' owners, models that learned from it, dashboards, KPIs.
 
 A column that filters, joins or sorts a whole table (`*`) is followed through all columns of it. A model uses a column
 where its features or its target name it, or the product that it is of. Whoever reads a table on the way without anybody
@@ -20,7 +20,7 @@ from mesh_catalog.catalog.openlineage.naming import is_outside
 from mesh_catalog.catalog.openlineage.reading import find_outside, read_facets
 from mesh_catalog.catalog.openlineage.storing import batches
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.tables import contract_columns, model_versions, models, products
+from mesh_catalog.catalog.tables import contract_columns, kpis, model_versions, models, products
 from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = ["ColumnImpact", "ModelUse", "ReachedColumn", "column_impact", "split_column"]
@@ -54,7 +54,7 @@ class ColumnImpact:
     direction: Direction
     columns: tuple[ReachedColumn, ...]
     readers: tuple[Node, ...]
-    """Products, datasets, jobs and dashboards that hold or read one of the columns."""
+    """Products, datasets, jobs, dashboards and KPIs that hold or read one of the columns."""
     models: tuple[ModelUse, ...] = ()
     unknown: tuple[Gap, ...] = ()
     complete: bool = True
@@ -141,6 +141,7 @@ def column_impact(
             level = following
         found = _models(connection, uses)
         columns_of = _owners(connection, {name for name, _ in reached})
+        used = dict(connection.execute(select(kpis.c.name, kpis.c.columns)).tuples().all())
     known = {node.name for node in graph.nodes}
     reached = {end: kinds for end, kinds in reached.items() if end[0] in known}
     tables = {name for name, _ in reached}
@@ -150,7 +151,14 @@ def column_impact(
             f"{table}.{column}: what it {'leads to' if direction == 'downstream' else 'came from'} is not known whole. "
             f"There is {'; '.join(gap.text for gap in unknown[:10])}. Take what is known with --allow-incomplete."
         )
-    readers = _readers(graph.links, {node.key: node for node in graph.nodes}, tables, table, direction)
+    nodes = {node.key: node for node in graph.nodes}
+    readers = _readers(graph.links, nodes, tables, table, direction)
+    readers += tuple(
+        nodes[link.target]
+        for link in graph.links
+        if direction == "downstream" and link.target[0] == "kpi"
+        if any(name == link.source[1] and one.lower() in (*used[link.target[1]], ALL_COLUMNS) for name, one in reached)
+    )
     owner = {node.name: node.owner for node in graph.nodes} | columns_of
     return ColumnImpact(
         table=table,

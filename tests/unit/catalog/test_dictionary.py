@@ -14,6 +14,7 @@ from mesh_catalog.access.requests import ask_for, decide_request, read_requests
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.domains import read_domain, read_domain_assets, read_unowned
 from mesh_catalog.catalog.glossary import read_term, read_terms, terms_of
+from mesh_catalog.catalog.impact import column_impact
 from mesh_catalog.catalog.inventory import find_kind, read_life_cycle
 from mesh_catalog.catalog.kpis import list_kpis, read_definition, read_definitions, read_kpi
 from mesh_catalog.catalog.lineage import lineage
@@ -58,6 +59,8 @@ def test_the_dictionary_follows_its_files(root: Path, empty: Catalog) -> None:
     assert terms_of(empty, "shop.orders") == {"amount": ("glossary.turnover",)}
     assert read_term(empty, "glossary.turnover").links == ("shop.orders.amount", "shop.revenue")
     assert find_kind(empty, "shop.revenue") == "kpi"
+    of = column_impact(empty, "shop.orders", "amount", direction="downstream", allow_incomplete=True)
+    assert [node.name for node in of.readers if node.kind == "kpi"] == ["shop.revenue"]
     write(root, "domains/shop/kpis.yaml", KPIS.replace("sum(amount)", "avg(amount)"))
     assert sync_workspace(empty, load_workspace(root)).changed == ("shop.revenue",)
     assert len(read_definitions(empty, "shop.revenue")) == 2
