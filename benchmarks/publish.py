@@ -221,7 +221,7 @@ def small_batch(bench: Bench, rounds: int) -> dict[str, Any]:
 @contextmanager
 def _steps() -> Iterator[dict[str, float]]:
     """Time the named steps of a publish while it runs; steps that hold others are told without them."""
-    from mesh_catalog.lake import audit, batch, publish
+    from mesh_catalog.lake import audit, batch, frames, publish
 
     seconds: dict[str, float] = {}
     under_way: list[float] = []
@@ -243,14 +243,14 @@ def _steps() -> Iterator[dict[str, float]]:
 
     places = [
         (publish, "_known_state", "state of the table and the catalog"),
-        (publish, "_batch", "inputs and transform"),
+        (publish, "make_batch", "inputs and transform"),
         (batch, "_conform", "cast to the contract"),
         (batch, "reconcile_properties", "properties of the table"),
         (batch, "_commit", "Spark writes and commits"),
         (audit, "profile_files", "profile"),
         (audit.Audit, "__call__", "checks, profile and manifest stored"),
         (batch, "column_edges", "lineage events"),
-        (publish, "record_commits", "catalog"),
+        (frames, "record_commits", "catalog"),
     ]
     patches = [patch.object(owner, name, watched(told, getattr(owner, name))) for owner, name, told in places]
     for one in patches:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.cli.live import LiveLines
-    from mesh_catalog.lake.publish import PublishResult
+    from mesh_catalog.lake.frames import PublishResult
     from mesh_catalog.orchestration.runner import ProductRun
     from mesh_catalog.specs import ProductSpec
 

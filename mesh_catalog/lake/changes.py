@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import ReadChanges
-    from mesh_catalog.lake.publish import PublishResult
+    from mesh_catalog.lake.frames import PublishResult
     from mesh_catalog.specs import ProductSpec
 
 __all__ = ["held_version", "publish_changes"]

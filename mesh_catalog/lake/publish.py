@@ -14,45 +14,42 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.access.rights import publish_warnings, require_publishable
-from mesh_catalog.catalog.assets import definition_digest, register_product
+from mesh_catalog.catalog.assets import definition_digest
 from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
-from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.runs import (
-    CheckRecord,
     finish_run,
     latest_version,
-    read_checks,
-    read_versions,
     start_run,
 )
-from mesh_catalog.errors import BatchRefusedError, ConflictError, MeshError, PolicyRefusedError, StorageError
+from mesh_catalog.errors import ConflictError
 from mesh_catalog.lake.adopted import note_newest_version
-from mesh_catalog.lake.batch import Batch, commit_batch
+from mesh_catalog.lake.audit import conflict
+from mesh_catalog.lake.batch import commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
-from mesh_catalog.lake.consent import consenting_rows, has_removed, no_rows, remove_withdrawn
-from mesh_catalog.lake.inputs import Inputs, read_inputs
-from mesh_catalog.lake.intervals import within
-from mesh_catalog.lake.manifest import Committed, record_commits, repair_catalog
-from mesh_catalog.lake.plan_lineage import mark_inputs
-from mesh_catalog.lake.quarantine import publish_staged
-from mesh_catalog.lake.received import personal_inputs, require_declared
-from mesh_catalog.lake.sql_columns import sql_column_edges
-from mesh_catalog.lake.table import TableState, read_table_state
-from mesh_catalog.lake.together import publish_group, undo_cut_off
-from mesh_catalog.lake.transform import run_transform
+from mesh_catalog.lake.consent import remove_withdrawn
+from mesh_catalog.lake.frames import (
+    PublishResult,
+    is_committed,
+    known_state,
+    publish_batch,
+    published,
+    recorded,
+)
+from mesh_catalog.lake.making import make_batch
+from mesh_catalog.lake.manifest import Committed
+from mesh_catalog.lake.table import TableState
+from mesh_catalog.lake.together import publish_group
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.lake.inputs import Changes
     from mesh_catalog.lake.together import Group
     from mesh_catalog.specs import Interval, ProductSpec
@@ -61,33 +58,10 @@ ATTEMPTS = 3
 """How often a publish is tried that meets another one of its product."""
 
 __all__ = [
-    "PublishResult",
     "publish_adopted",
-    "publish_frame",
     "publish_product",
     "publish_together",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishResult:
-    """What a publish did."""
-
-    product: str
-    run_id: str
-    outcome: Literal["published", "unchanged"]
-    version: int | None
-    """The version readers see now."""
-    rows: int = 0
-    """Rows that this version added (append), or that it holds (overwrite)."""
-    total_rows: int | None = None
-    quarantined_count: int = 0
-    checks: tuple[CheckRecord, ...] = ()
-    changes: tuple[str, ...] = ()
-    """How the contract differs from the one of the version before."""
-    warnings: tuple[str, ...] = ()
-    """Policies of the organisation that it breaks, but which do not stop it."""
-    seconds: float = 0.0
 
 
 def publish_product(
@@ -170,8 +144,8 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
         if one.manifest.quarantined_count:
-            _known_state_of(spark, mesh, mesh.workspace.product(one.manifest.product))
-    return [_told(mesh, _published(mesh, one.manifest.product, one.manifest.run_id, started)) for one in done]
+            _known_state(spark, mesh, mesh.workspace.product(one.manifest.product))
+    return [_told(mesh, published(mesh, one.manifest.product, one.manifest.run_id, started)) for one in done]
 
 
 def _commit_member(
@@ -187,12 +161,14 @@ def _commit_member(
         contract_version=product.contract.version,
         definition_digest=definition_digest(product),
     )
-    with _recorded(mesh, run):
-        state = _known_state_of(spark, mesh, product)
+    with recorded(mesh, run):
+        state = _known_state(spark, mesh, product)
         state, rows = remove_withdrawn(
             spark, mesh, product.contract, table_location(mesh.settings, product.name), state, run_id=run
         )
-        batch = _batch(spark, mesh, product, run, state, interval=None, changes=None, earlier_rows=rows, group=group)
+        batch = make_batch(
+            spark, mesh, product, run, state, interval=None, changes=None, earlier_rows=rows, group=group
+        )
         if batch is None:
             finish_run(mesh.catalog, run, outcome="unchanged")
             return None
@@ -201,9 +177,9 @@ def _commit_member(
         )
 
 
-def _known_state_of(spark: SparkSession, mesh: Mesh, product: ProductSpec) -> TableState:
+def _known_state(spark: SparkSession, mesh: Mesh, product: ProductSpec) -> TableState:
     location = table_location(mesh.settings, product.name)
-    return _known_state(spark, mesh, product.contract, location, str(product.owner))
+    return known_state(spark, mesh, product.contract, location, str(product.owner))
 
 
 def _publish_run(
@@ -226,7 +202,7 @@ def _publish_run(
         contract_version=product.contract.version,
         definition_digest=definition_digest(product) if interval is None else None,
     )
-    with _recorded(mesh, run):
+    with recorded(mesh, run):
         for attempt in range(ATTEMPTS):
             try:
                 return _publish_once(spark, mesh, product, run, started, interval=interval, changes=changes)
@@ -247,14 +223,14 @@ def _publish_once(
     interval: Interval | None,
     changes: Changes | None,
 ) -> PublishResult:
-    state = _known_state_of(spark, mesh, product)
-    if _is_committed(mesh, product.name, run):
-        return _published(mesh, product.name, run, started)
+    state = _known_state(spark, mesh, product)
+    if is_committed(mesh, product.name, run):
+        return published(mesh, product.name, run, started)
     if changes is not None and held_version(mesh, product.name, changes.product) != changes.after:
-        raise ConflictError(f"{product.name}: somebody else published it at the same time. Publish again.")
+        raise conflict(product.name)
     location = table_location(mesh.settings, product.name)
     state, rows = remove_withdrawn(spark, mesh, product.contract, location, state, run_id=run)
-    batch = _batch(spark, mesh, product, run, state, interval=interval, changes=changes, earlier_rows=rows)
+    batch = make_batch(spark, mesh, product, run, state, interval=interval, changes=changes, earlier_rows=rows)
     if batch is None:
         seen = {changes.product: changes.version} if changes is not None else {}
         finish_run(mesh.catalog, run, outcome="unchanged", inputs=seen)
@@ -267,12 +243,7 @@ def _publish_once(
             total_rows=latest.total_rows if latest else None,
             seconds=time.monotonic() - started,
         )
-    return _write(spark, mesh, batch, started)
-
-
-def _is_committed(mesh: Mesh, product: str, run_id: str) -> bool:
-    """Whether a run made a version; the catalog knows every one, once it was repaired."""
-    return any(record.run_id == run_id for record in read_versions(mesh.catalog, product))
+    return publish_batch(spark, mesh, batch, started)
 
 
 def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
@@ -296,197 +267,3 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
         total_rows=found.total_rows,
         seconds=time.monotonic() - started,
     )
-
-
-def publish_frame(
-    spark: SparkSession,
-    mesh: Mesh,
-    contract: Contract,
-    frame: DataFrame,
-    *,
-    owner: str,
-    inputs: Mapping[str, int],
-    run_id: str,
-    interval: Interval | None = None,
-) -> PublishResult:
-    """Publish rows that the framework made itself: training frames, predictions, quarantine.
-
-    A dataset like any other: contract, checks, profile, lineage. A run that was committed is not written again.
-
-    Args:
-        contract: Its `id` is the dataset's name.
-        inputs: Product → version that the rows were made from.
-        run_id: Names the run; the caller's own, so that it can go on after a crash.
-        interval: As of `publish_product`.
-
-    Raises:
-        ConflictError: Somebody else published it at the same time. Not tried again here: only the caller knows whether
-            the rows are still right.
-    """
-    started = time.monotonic()
-    register_product(mesh.catalog, contract, domain=contract.id.split(".")[0], owner=owner)
-    run = start_run(
-        mesh.catalog,
-        product=contract.id,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=contract.version,
-    )
-    with _recorded(mesh, run):
-        location = table_location(mesh.settings, contract.id)
-        state = _known_state(spark, mesh, contract, location, owner)
-        if _is_committed(mesh, contract.id, run):
-            return _published(mesh, contract.id, run, started)
-        batch = Batch(
-            contract=contract,
-            frame=frame,
-            location=location,
-            run_id=run,
-            owner=owner,
-            state=state,
-            personal_inputs=True,
-            inputs=inputs,
-            interval=interval,
-            input_locations={table_location(mesh.settings, name): name for name in inputs},
-        )
-        return _write(spark, mesh, batch, started)
-
-
-def _known_state(spark: SparkSession, mesh: Mesh, contract: Contract, location: str, owner: str) -> TableState:
-    """The table's state, with the catalog brought up to it and what a killed publisher left undone done.
-
-    Read before anything else: a publish that commits later than this moment makes ours a conflict, so what the catalog
-    says of consumed files cannot be stale in a committed batch.
-    """
-    state = read_table_state(contract.id, location)
-    if state.version is None and (known := latest_version(mesh.catalog, contract.id)):
-        raise StorageError(
-            f"{contract.id}: the catalog knows v{known.version}, but there is no Delta table at {location}. "
-            "Mount its storage, or restore its folder from a backup."
-        )
-    repair_catalog(mesh, contract.id, location, state)
-    if state.version is not None:
-        state = undo_cut_off(spark, mesh, contract.id, location, state)
-        _publish_quarantine(spark, mesh, contract, location, state, owner)
-    return state
-
-
-def _publish_quarantine(
-    spark: SparkSession, mesh: Mesh, contract: Contract, location: str, state: TableState, owner: str
-) -> None:
-    committed = {commit.run_id: commit.version for commit in state.commits}
-    publish_staged(
-        spark,
-        mesh,
-        contract,
-        location,
-        committed=committed,
-        transaction=state.transaction,
-        owner=owner,
-        publish=publish_frame,
-    )
-
-
-@contextmanager
-def _recorded(mesh: Mesh, run_id: str) -> Iterator[None]:
-    """Leave the run's end in the catalog, also where it failed."""
-    try:
-        yield
-    except BatchRefusedError:
-        raise  # recorded with its checks
-    except MeshError as error:
-        outcome: Literal["refused", "failed"] = "refused" if isinstance(error, PolicyRefusedError) else "failed"
-        finish_run(mesh.catalog, run_id, outcome=outcome, message=str(error))
-        raise
-
-
-def _published(mesh: Mesh, product: str, run_id: str, started: float) -> PublishResult:
-    record = next(record for record in read_versions(mesh.catalog, product) if record.run_id == run_id)
-    return PublishResult(
-        product=product,
-        run_id=run_id,
-        outcome="published",
-        version=record.version,
-        rows=record.rows,
-        total_rows=record.total_rows,
-        quarantined_count=record.quarantined_count,
-        checks=tuple(read_checks(mesh.catalog, run_id)),
-        seconds=time.monotonic() - started,
-    )
-
-
-def _batch(
-    spark: SparkSession,
-    mesh: Mesh,
-    product: ProductSpec,
-    run_id: str,
-    state: TableState,
-    *,
-    interval: Interval | None,
-    changes: Changes | None,
-    earlier_rows: int | None,
-    group: Group | None = None,
-) -> Batch | None:
-    """The batch that the transform makes of its inputs; None where nothing new has come.
-
-    Args:
-        earlier_rows: Rows of the table, where those without consent were taken out of it; readers are given a version
-            without them then, also where nothing new has come.
-    """
-    contract = product.contract
-    inputs = read_inputs(spark, mesh, product, interval=interval, changes=changes, group=group)
-    if inputs is None:
-        if not has_removed(mesh, product.name, earlier_rows):
-            return None
-        inputs = Inputs(personal=True, versions={changes.product: changes.version} if changes else {})
-        frame = no_rows(spark, contract)
-    else:
-        frame = _transformed(spark, mesh, product, inputs)
-    if interval is not None:
-        frame = within(frame, contract.event_time, interval, keep_null=True)
-    if contract.consent_product is not None:
-        found = consenting_rows(spark, mesh, product.name, frame, contract.rights.consent)
-        frame = found.rows
-        inputs.versions.update(found.inputs)
-    return Batch(
-        contract=contract,
-        frame=frame,
-        location=table_location(mesh.settings, product.name),
-        run_id=run_id,
-        owner=str(product.owner),
-        state=state,
-        personal_inputs=inputs.personal,
-        inputs=inputs.versions,
-        input_locations=inputs.locations,
-        source=inputs.source,
-        declared_columns=lambda: sql_column_edges(
-            product,
-            {
-                name: {column.name: column.spark_type for column in read_version_columns(mesh.catalog, name, version)}
-                for name, version in inputs.versions.items()
-            },
-        ),
-        interval=interval if contract.write_mode == "overwrite_interval" else None,
-        earlier_rows=earlier_rows,
-    )
-
-
-def _transformed(spark: SparkSession, mesh: Mesh, product: ProductSpec, inputs: Inputs) -> DataFrame:
-    """The transform's rows, once it is known that no personal data is in them that the contract does not declare."""
-    personal = personal_inputs(mesh, {name: inputs.versions[name] for name in inputs.frames if name in inputs.versions})
-    if not personal:
-        return run_transform(spark, product, inputs.frames, quote=not inputs.personal)
-    marked = mark_inputs(inputs.frames)
-    frame = run_transform(spark, product, marked.frames, quote=not inputs.personal)
-    require_declared(product, frame, personal, marked)
-    return frame
-
-
-def _write(spark: SparkSession, mesh: Mesh, batch: Batch, started: float) -> PublishResult:
-    committed = commit_batch(spark, mesh, batch)
-    record_commits(mesh, [committed])
-    if committed.manifest.quarantined_count:
-        state = read_table_state(batch.product, batch.location)
-        _publish_quarantine(spark, mesh, batch.contract, batch.location, state, batch.owner)
-    return _published(mesh, batch.product, batch.run_id, started)

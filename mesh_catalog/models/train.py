@@ -29,7 +29,7 @@ from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version
 from mesh_catalog.catalog.runs import finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import GateRefusedError, MeshError, RefusedError, StorageError
-from mesh_catalog.lake.publish import publish_frame
+from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import add_score, check_parameters, fit_pipeline, load_library
 from mesh_catalog.models.compare import check_gate

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.lake.publish import PublishResult
+    from mesh_catalog.lake.frames import PublishResult
     from mesh_catalog.specs import ProductSpec
 
 __all__ = ["ProductRun", "RunState", "run_products"]

@@ -21,9 +21,9 @@ from mesh_catalog.catalog.models import read_alias, read_model_versions
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import MeshError, NotFoundError, RefusedError
+from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.manifest import repair_catalog
 from mesh_catalog.lake.profiles import load_profile
-from mesh_catalog.lake.publish import publish_frame
 from mesh_catalog.lake.table import read_table_state
 from mesh_catalog.models.algorithms import add_score
 from mesh_catalog.models.frame import MODEL_VERSION, SCORE, Frame, FramePlan, build_frame, plan_frame

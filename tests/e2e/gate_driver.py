@@ -27,7 +27,7 @@ from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.runs import read_checks, read_versions
 from mesh_catalog.catalog.tables import column_edges, edges
 from mesh_catalog.errors import BatchRefusedError, StorageError, TransformError
-from mesh_catalog.lake.publish import publish_frame
+from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.session import close_session, open_session
 from mesh_catalog.settings import load_settings

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.assets import sync_workspace
-from mesh_catalog.lake.publish import PublishResult, publish_product
+from mesh_catalog.lake.frames import PublishResult
+from mesh_catalog.lake.publish import publish_product
 from mesh_catalog.settings import load_settings
 
 ORDERS = {

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.contracts.contract import Contract
-from mesh_catalog.lake.publish import PublishResult, publish_frame
+from mesh_catalog.lake.frames import PublishResult, publish_frame
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import Interval
 

@@ -19,7 +19,7 @@ from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.models import read_alias, read_model_versions
 from mesh_catalog.catalog.runs import read_run, read_versions
 from mesh_catalog.errors import GateRefusedError, InputError, NotFoundError
-from mesh_catalog.lake.publish import publish_frame
+from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models import train as train_module
 from mesh_catalog.models.frame import build_frame, plan_frame
