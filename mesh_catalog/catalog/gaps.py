@@ -15,7 +15,6 @@ from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.openlineage.events import RUN_STATES
 from mesh_catalog.catalog.openlineage.naming import is_outside
-from mesh_catalog.catalog.openlineage.storing import batches
 from mesh_catalog.catalog.tables import models, openlineage_datasets, openlineage_flows, openlineage_runs
 from mesh_catalog.errors import StorageError
 
@@ -42,23 +41,24 @@ class Gap:
 
 def unfinished_runs(connection: Connection, keys: Iterable[tuple[str, str]], direction: Direction) -> list[Gap]:
     """Runs outside that touched one of these datasets and have not ended, where no later run of their job has."""
-    names = [name for kind, name in keys if kind in ("dataset", "product")]
+    names = {name for kind, name in keys if kind in ("dataset", "product")}
     d, f, r = openlineage_datasets.c, openlineage_flows.c, openlineage_runs.c
     end = f.to_name if direction == "upstream" else f.from_name
     found: dict[tuple[str, str], Gap] = {}
-    for some in batches(names):
-        query = (
-            select(r.run_id, r.job, r.started_at, d.canonical)
-            .join(openlineage_flows, (f.run_id == r.run_id) & (f.job == r.job))
-            .join(openlineage_datasets, d.name == end)
-            .where(d.canonical.in_(some), r.state < _ENDED, r.streaming.is_(False))
-        )
-        for run, job, started_at, name in connection.execute(query):
-            later = select(func.count()).where(r.job == job, r.state >= _ENDED, r.started_at > started_at)
-            if not connection.execute(later).scalar():
-                verb = "writes" if direction == "upstream" else "reads"
-                text = f"run {run} of {job}, which {verb} {name} and has not ended"
-                found[run, job] = Gap(text=text, sources=(name,), target=name)
+    query = (  # they are few, however many datasets there are
+        select(r.run_id, r.job, r.started_at, d.canonical)
+        .join(openlineage_flows, (f.run_id == r.run_id) & (f.job == r.job))
+        .join(openlineage_datasets, d.name == end)
+        .where(r.state < _ENDED, r.streaming.is_(False))
+    )
+    for run, job, started_at, name in connection.execute(query):
+        if name not in names:
+            continue
+        later = select(func.count()).where(r.job == job, r.state >= _ENDED, r.started_at > started_at)
+        if not connection.execute(later).scalar():
+            verb = "writes" if direction == "upstream" else "reads"
+            text = f"run {run} of {job}, which {verb} {name} and has not ended"
+            found[run, job] = Gap(text=text, sources=(name,), target=name)
     return [found[key] for key in sorted(found)]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from mesh_catalog.catalog.edges import SOURCE, ColumnEdge, NodeKind
 from mesh_catalog.catalog.gaps import Gap, IncompleteLineageError, hidden_columns, unfinished_runs
@@ -229,10 +229,13 @@ def _walk_ends(connection: Connection, root: _Key, direction: Direction) -> set[
     seen, level = {root}, {root}
     kept: dict[str, int | None] = {}
     while level:
-        rows: set[Any] = set()
+        rows: list[tuple[str, str, str, str, int | None]] = []
         for kind, names in _by_kind(level).items():
-            query = select(*far, e.to_kind, e.to_name, e.last_version)
-            rows.update(connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).tuples())
+            ends = dict.fromkeys((*far, e.to_kind, e.to_name))  # downstream they are the same two
+            planned = func.max(case((e.last_version.is_(None), 1), else_=0))
+            query = select(*far, e.to_kind, e.to_name, func.max(e.last_version), planned).group_by(*ends)
+            found = connection.execute(query.where(near[0] == kind, among(connection, near[1], names)))
+            rows += [(*row[:4], None if row[5] else row[4]) for row in found.tuples()]
         _learn_kept(connection, {row[3] for row in rows if row[4] is not None and row[2] == "product"}, kept)
         level = {(row[0], row[1]) for row in rows if _holds(row[2], row[3], row[4], kept)} - seen
         seen |= level

@@ -235,7 +235,7 @@ def _agree_with_delta(playing: Game) -> None:
 def test_only_whole_batches_are_seen_and_each_is_there_once(
     spark: SparkSession, workspace_dir: Path, tmp_path: Path
 ) -> None:
-    play(spark, workspace_dir, tmp_path, range(4))
+    play(spark, workspace_dir, tmp_path, range(3))
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ class _Facets(TypedColumns):
 
 
 openlineage_jobs = Table("openlineage_jobs", metadata, _Jobs)
-openlineage_runs = Table("openlineage_runs", metadata, _Runs, Index(None, "job", "started_at"))
+openlineage_runs = Table("openlineage_runs", metadata, _Runs, Index(None, "job", "started_at"), Index(None, "state"))
 openlineage_flows = Table(
     "openlineage_flows",
     metadata,

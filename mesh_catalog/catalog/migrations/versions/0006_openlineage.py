@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "job", name=op.f("pk_openlineage_runs")),
     )
     op.create_index(op.f("ix_openlineage_runs_job_started_at"), "openlineage_runs", ["job", "started_at"])
+    op.create_index(op.f("ix_openlineage_runs_state"), "openlineage_runs", ["state"])
     keys = ("run_id", "job", "from_kind", "from_name", "to_kind", "to_name")
     op.create_table(
         "openlineage_flows",
