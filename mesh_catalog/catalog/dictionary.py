@@ -92,7 +92,7 @@ def _definition(kpi: KpiSpec) -> dict[str, Any]:
 
 
 def _kpi_entries(kpi: KpiSpec) -> list[Entry]:
-    told = [kpi.description or "", kpi.reason or ""]
+    told = filter(None, [kpi.description, kpi.reason])
     return [
         Entry(field="name", label="name", text=split_name(kpi.name)[1]),
         Entry(field="name", label="title", text=kpi.title or ""),
