@@ -71,7 +71,8 @@ SYNONYMS = {
 TYPES = {
     "id": "bigint", "key": "bigint", "uuid": "string", "time": "timestamp", "day": "date", "money": "double",
     "ratio": "double", "measure": "double", "normal": "double", "count": "bigint", "small": "int", "flag": "boolean",
-    "code": "string", "state": "string", "city": "string", "name": "string", "secret": "string", "sku": "string",  # pragma: allowlist secret
+    "code": "string", "state": "string", "city": "string", "name": "string", "sku": "string",
+    "secret": "string",  # pragma: allowlist secret
     "text": "string",
 }  # fmt: skip
 
