@@ -61,7 +61,7 @@ def show(
     opened: bool,
     as_json: bool,
 ) -> None:
-    """Draw the lineage of a product, a model, a dashboard, a column, or a dataset or job outside (namespace#name).
+    """Draw the lineage of a product, model, dashboard, KPI or column, or a dataset or job outside (namespace#name).
 
     Both ways where neither is chosen; whole, or an error that says what is missing. mesh lineage ingest FILE takes in
     OpenLineage events of other producers.
@@ -291,7 +291,7 @@ def _told(node: Node, link: Link | None = None) -> str:
     words = [node.label]
     if node.kind == "product" and node.version is not None:
         words.append(f"v{node.version}")
-    if node.kind in ("model", "dashboard", "dataset", "job"):
+    if node.kind in ("model", "dashboard", "kpi", "dataset", "job"):
         words.append(node.kind)
     if node.retired:
         words.append("dropped" if node.kind == "dataset" else "retired")

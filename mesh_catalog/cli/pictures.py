@@ -21,6 +21,7 @@ _COLOURS = {
     "model": "#efe0f2",
     "model_version": "#f6edf8",
     "dashboard": "#fbe3e0",
+    "kpi": "#fbf3cf",
 }
 
 

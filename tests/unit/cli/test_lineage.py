@@ -125,3 +125,13 @@ def test_pictures_name_every_node_and_carry_no_markup_of_names(
         out, _ = run(capsys, TRANSACTIONS, "--downstream", "--format", shape)
         assert "payments.daily v0" in out and "etl" in out
     assert "<script>" not in out and "&lt;script&gt;" in out
+
+
+def test_a_kpi_is_drawn_like_anything_else(mesh: Mesh, workspace_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workspace_dir / "domains/payments/kpis.yaml"
+    file.write_text("kpis: [{name: made, source: payments.transactions, formula: count(*)}]\n")
+    with open_mesh(load_settings()) as opened:
+        sync_workspace(opened.catalog, opened.workspace)
+    assert "payments.made  kpi" in run(capsys, TRANSACTIONS, "--downstream")[0]
+    for shape in ("mermaid", "dot", "html"):
+        assert "payments.made" in run(capsys, TRANSACTIONS, "--downstream", "--format", shape)[0]
