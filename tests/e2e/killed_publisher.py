@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh_catalog.access.mesh import open_mesh
-from mesh_catalog.lake import audit, batch, gate, publish, quarantine
+from mesh_catalog.lake import audit, batch, frames, gate, quarantine
 from mesh_catalog.lake.session import open_session
 from mesh_catalog.settings import load_settings
 from tests.lake.states import States
@@ -63,8 +63,8 @@ STEPS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., An
     "rows are staged for quarantine": (audit, "store_profile", die_on),
     "the profile is stored": (audit, "store_manifest", die_on),
     "the audit has passed": (gate._Gate, "beginDoCommit", die_after),
-    "Delta has committed": (publish, "record_commits", die_on),
-    "the catalog knows": (publish, "_publish_quarantine", _second),
+    "Delta has committed": (frames, "record_commits", die_on),
+    "the catalog knows": (frames, "_publish_quarantine", _second),
     "the quarantine is published": (quarantine, "_publish_folder", die_after),
 }
 """Step → the function that would come next, or has just returned, and how the process dies there.

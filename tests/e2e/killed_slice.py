@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.lake import audit, publish
+from mesh_catalog.lake import audit, frames
 from mesh_catalog.lake.changes import _Stream
 from tests.e2e.killed_publisher import die_after, die_on
 
@@ -15,7 +15,7 @@ __all__ = ["STEPS"]
 STEPS: dict[str, tuple[Any, str]] = {
     "a micro-batch is planned": (_Stream, "_changes"),
     "files are written": (audit, "judge_counts"),
-    "Delta has committed": (publish, "record_commits"),
+    "Delta has committed": (frames, "record_commits"),
 }
 """Step → the function that would come next: the process dies there, in a backfill in its second interval."""
 AFTER: dict[str, tuple[Any, str]] = {"the catalog knows, the checkpoint does not": (_Stream, "publish_batch")}

@@ -17,7 +17,7 @@ from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError
-from mesh_catalog.lake import publish
+from mesh_catalog.lake import frames
 from mesh_catalog.specs import Interval
 
 from .conftest import ORDERS, Shop, order
@@ -260,7 +260,7 @@ def test_killed_between_commit_and_catalog_the_next_publish_repairs_the_catalog(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(publish, "record_commits", killed)
+        patched.setattr(frames, "record_commits", killed)
         with pytest.raises(KeyboardInterrupt):
             states.publish(contract, [(2, f"{A} 02", "b"), (1, f"{A} 02", "c")], run_id="cut-off")
     again = states.publish(contract, [(2, f"{A} 02", "b"), (1, f"{A} 02", "c")], run_id="cut-off")
