@@ -15,6 +15,7 @@ from typing import Any
 
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.lake import audit, batch, frames, gate, quarantine
+from mesh_catalog.lake.publish import publish_product
 from mesh_catalog.lake.session import open_session
 from mesh_catalog.settings import load_settings
 from tests.lake.states import States
@@ -85,7 +86,7 @@ def main() -> None:
                 contract(mode, severity="quarantine"), json.loads(told), run_id="killed"
             )
         else:
-            publish.publish_product(spark, mesh, mesh.workspace.product("shop.orders"))
+            publish_product(spark, mesh, mesh.workspace.product("shop.orders"))
     raise SystemExit("was not killed")
 
 
