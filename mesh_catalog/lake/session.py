@@ -44,8 +44,6 @@ _LISTENER = "io.openlineage.spark.agent.OpenLineageSparkListener"
 _LOCATION = "spark.openlineage.transport.location"
 _DRIVER_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
-_LAUNCHER_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
-"""For the JVM that only prints the command line of the next one, which waits for it."""
 _RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.adaptive.enabled": "true",
@@ -167,7 +165,6 @@ def _launch(conf: SparkConf) -> JavaGateway | None:
     """Start the JVM with its stderr passed on, but for a warning that every start of Spark prints."""
     if _under_submit():
         return None
-    os.environ.setdefault("SPARK_LAUNCHER_OPTS", _LAUNCHER_OPTIONS)
     reader, writer = os.pipe()
     threading.Thread(target=_pass_on, args=(reader,), name="spark-stderr", daemon=True).start()
     try:
