@@ -139,6 +139,7 @@ def lineage(
     direction: Direction,
     columns: bool = False,
     depth: int | None = None,
+    allow_hidden: bool = False,
     allow_incomplete: bool = False,
 ) -> LineageGraph:
     """Follow the lineage of a product, a model, a dashboard, a KPI, or a dataset or job outside, to its ends.
@@ -146,6 +147,7 @@ def lineage(
     Args:
         columns: Also which column came from which.
         depth: How many links to follow; all of them where None.
+        allow_hidden: Also where a transform hides which columns it made of which: for callers that take any for all.
         allow_incomplete: Return what is known also where something is missing, with `unknown` saying what.
 
     Raises:
@@ -163,7 +165,7 @@ def lineage(
             Gap(text=f"column '{column}', which no contract has") for column in _unknown_columns(connection, found)
         ]
         unknown += unfinished_runs(connection, keys, direction)
-        if columns:
+        if columns and not allow_hidden:
             unknown += hidden_columns(connection, links, found)
     if unknown and not allow_incomplete:
         raise _incomplete(name, direction, unknown)
