@@ -11,7 +11,7 @@ assert VERSION
 
 REQUIRES = [
     "alembic>=1.13",
-    "apprise>=1.9",
+    "apprise>=2",
     "click>=8.1",
     "datasketches>=5.2",
     "delta-spark==4.4.0",

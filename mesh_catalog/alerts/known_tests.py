@@ -36,9 +36,7 @@ def require_test(root: Path, node_id: str) -> str:
     file, _, name = node_id.partition("::")
     path = (root / file).resolve()
     if not name or not path.is_relative_to(root) or path.suffix != ".py":
-        raise InputError(
-            f"'{node_id[:80]}' is no test of the workspace. Write tests/test_rates.py::test_no_zeros."
-        )
+        raise InputError(f"'{node_id[:80]}' is no test of the workspace. Write tests/test_rates.py::test_no_zeros.")
     if not path.is_file():
         raise NotFoundError(f"{file[:80]}: there is no such file in the workspace.")
     names = _names(path)

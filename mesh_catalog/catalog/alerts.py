@@ -1,7 +1,7 @@
 """Alerts: what went wrong and is not over, once each, and whether somebody has it in hand.
 
-One unresolved alert a `dedup_key`: what comes again is counted. A message is a row of the outbox (outbox.py), written in
-the same transaction, so that no alert is without its messages, and none is told of twice.
+One unresolved alert a `dedup_key`: what comes again is counted. A message is a row of the outbox, written in the same
+transaction, so that no alert is without its messages, and none is told of twice.
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def show(incident_id: str, as_json: bool) -> None:
 @command.command("close")
 @click.argument("incident_id", metavar="ID")
 @click.option("--check", metavar="PRODUCT:RULE", help="A rule that its contract did not have when it was opened.")
-@click.option(
-    "--version", type=click.IntRange(min=0), help="The rule must fail on it; else on the newest of then."
-)
+@click.option("--version", type=click.IntRange(min=0), help="The rule must fail on it; else on the newest of then.")
 @click.option("--test", metavar="PATH::NAME", help="A test of the workspace that was not there when it was opened.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def close(incident_id: str, check: str | None, version: int | None, test: str | None, as_json: bool) -> None:

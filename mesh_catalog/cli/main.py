@@ -48,7 +48,6 @@ VERBS = {
     "drift": ("drift", "Compare any two products or files."),
     "alert": ("alert", "What is wrong, who was told, and who has it in hand."),
     "incident": ("incident", "Alerts that nobody answered, and what will catch such a thing."),
-    "timeline": ("timeline", "A model's or a product's verdicts over its windows."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
     "rollback": ("rollback", "Move the champion back to the version before."),
     "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),

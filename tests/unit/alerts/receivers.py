@@ -40,7 +40,7 @@ class _Taker(BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None: ...
+    def log_message(self, *_said: Any) -> None: ...
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def test_a_receiver_that_is_down_is_told_later_and_fails_nobody(mesh: Mesh, hook
 
 
 def test_two_processes_that_tell_at_once_send_once(mesh: Mesh, hook: Webhook) -> None:
-    script = f"""
+    script = """
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.alerts.notify import notify
 from tests.unit.alerts.test_notify import again
