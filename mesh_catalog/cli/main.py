@@ -47,6 +47,7 @@ VERBS = {
     "monitor": ("monitor", "Compare the newest window with what the champion learned from."),
     "drift": ("drift", "Compare any two products or files."),
     "alert": ("alert", "What is wrong, who was told, and who has it in hand."),
+    "timeline": ("timeline", "A model's or a product's verdicts over its windows."),
     "incident": ("incident", "Alerts that nobody answered, and what will catch such a thing."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
     "rollback": ("rollback", "Move the champion back to the version before."),
