@@ -18,33 +18,53 @@ from tests.unit.alerts.receivers import Webhook
 from tests.unit.alerts.samples import drift_verdict, model_verdict, record
 from tests.unit.catalog.samples import FRAUD, amount_edge, publish
 
-CHURN = FRAUD.replace("payments.fraud", "crm.churn").replace(
-    "payments.transactions.tx_amount", "payments.daily.amount_eur"
-)
+SPEND = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: crm.spend
+version: 1.0.0
+status: active
+customProperties: [{property: eventTime, value: at}]
+schema:
+  - name: spend
+    physicalType: table
+    properties:
+      - {name: customer_id, logicalType: integer, classification: personal}
+      - {name: at, logicalType: timestamp}
+      - {name: spend_7d, logicalType: number}
+"""
+CHURN = FRAUD.replace("payments.fraud", "crm.churn").replace("payments.transactions.tx_amount", "crm.spend.spend_7d")
 
 
 @pytest.fixture
 def crm(opened: Callable[..., Mesh], workspace_dir: Path) -> Mesh:
     """Another domain's model that learns from what is made of the payments."""
-    folder = workspace_dir / "domains/crm/churn"
-    folder.mkdir(parents=True)
-    (folder.parent / "domain.yaml").write_text("name: crm\nowner: crm@example.org\n" + ALERTS)
-    (folder / "model.yaml").write_text(CHURN.replace("event_time", "entity: day\nevent_time", 1))
+    files = {
+        "domain.yaml": "name: crm\nowner: crm@example.org\n" + ALERTS,
+        "spend/contract.yaml": SPEND,
+        "spend/build.sql": "select customer_id, tx_datetime as at, tx_amount as spend_7d from payments.transactions",
+        "churn/model.yaml": CHURN + "entity: customer_id\n",
+    }
+    for name, text in files.items():
+        path = workspace_dir / "domains/crm" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     mesh = opened()
     publish(mesh.catalog, "payments.transactions", 0)
-    publish(mesh.catalog, "payments.daily", 0, inputs={"payments.transactions": 0}, column_edges=[amount_edge()])
+    edge = amount_edge(to_product="crm.spend", to_column="spend_7d")
+    publish(mesh.catalog, "crm.spend", 0, inputs={"payments.transactions": 0}, column_edges=[edge])
     return mesh
 
 
 def test_drift_names_the_models_that_use_the_columns_through_other_products(crm: Mesh) -> None:
     found = affected_models(crm, "payments.transactions", ["tx_amount", "tx_fraud"])
     assert [(one.model, one.owner, one.uses) for one in found.models] == [
-        ("crm.churn", "crm@example.org", ("payments.daily.amount_eur", "payments.transactions.tx_fraud")),
+        ("crm.churn", "crm@example.org", ("crm.spend.spend_7d", "payments.transactions.tx_fraud")),
         ("payments.fraud", "payments-team", ("payments.transactions.tx_amount", "payments.transactions.tx_fraud")),
     ]
     assert found.unknown == ()
     by_amount = affected_models(crm, "payments.transactions", ["tx_amount"])
-    assert by_amount.models[0].sentence == "crm.churn (owner crm@example.org) uses payments.daily.amount_eur"
+    assert by_amount.models[0].sentence == "crm.churn (owner crm@example.org) uses crm.spend.spend_7d"
     assert not affected_models(crm, "payments.transactions", ["device_mail"]).models
     with pytest.raises(NotFoundError):
         affected_models(crm, "payments.nothing", ["x"])
@@ -54,7 +74,7 @@ def test_an_answer_that_lineage_knows_to_be_incomplete_says_so(crm: Mesh, hook: 
     with crm.catalog.write() as connection:
         connection.execute(delete(column_edges))
     found = affected_models(crm, "payments.transactions", ["tx_amount"])
-    assert [one.model for one in found.models] == ["payments.fraud"] and "payments.daily" in found.unknown[0]
+    assert [one.model for one in found.models] == ["payments.fraud"] and "crm.spend" in found.unknown[0]
     tell_verdict(crm, drift_verdict(1))
     assert "downstream is not known whole" in hook.got[0]["message"]
 
