@@ -27,6 +27,7 @@ def command(model: str, open_report: bool, as_json: bool) -> None:
       mesh monitor payments.fraud --open
     """
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.cli.neighbours import tell
     from mesh_catalog.cli.output import emit_json, progress
     from mesh_catalog.monitoring.monitor import monitor_model
 
@@ -34,10 +35,13 @@ def command(model: str, open_report: bool, as_json: bool) -> None:
         spec = mesh.workspace.model(model)
         with progress(f"compares the newest predictions of {model}"):
             verdict = monitor_model(mesh, spec)
+        lines = tell(mesh, [verdict])
     if as_json:
         emit_json(verdict)
     else:
         _print(verdict)
+        for line in lines:
+            click.echo(f"             {line}")
     if open_report and verdict.report_html:
         click.launch(verdict.report_html)
 
