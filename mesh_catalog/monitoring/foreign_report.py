@@ -1,8 +1,8 @@
 """The verdict in a drift report that a domain made with Evidently itself: its own JSON, read as our result.
 
-Two shapes of Evidently 0.7: `Snapshot.json()` (with the outcome of its tests, or without tests at all) and
-`Snapshot.save()`. Read by a schema and nothing more: no class of Evidently's is loaded from the file, and no value of
-rows is kept. What a report says counts: a test's outcome where it ran tests, else its score against its threshold.
+What `Snapshot.save_json()` of Evidently 0.7 writes, with the outcome of its tests or without any. Read by a schema and
+nothing more: no class of Evidently's is loaded from the file, and no value of rows is kept. What a report says counts:
+a test's outcome where it ran tests, else its score against its threshold.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _parse(path: Path) -> _Report:
         raise InputError(f"{path}: is over {_LARGEST // 2**20} MiB. Save the report's JSON, not its data.")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return _Report.model_validate(_plain(found))
+        return _Report.model_validate(found)
     except (OSError, ValueError, RecursionError) as error:
         place = _place(error) if isinstance(error, ValidationError) else ""
         raise InputError(f"{path}: is not a report of Evidently 0.7{place}. Save it by save_json().") from error
@@ -119,35 +119,6 @@ def _parse(path: Path) -> _Report:
 
 def _place(error: ValidationError) -> str:
     return f" ({'.'.join(map(str, error.errors()[0]['loc']))[:80]})"
-
-
-def _plain(found: Any) -> Any:
-    """A saved snapshot (`metric_results`) in the shape of a snapshot's JSON (`metrics`)."""
-    if not isinstance(found, Mapping) or "metrics" in found or not isinstance(found.get("metric_results"), Mapping):
-        return found
-    metrics, tests = [], []
-    for metric_id, result in found["metric_results"].items():
-        if not isinstance(result, Mapping):
-            continue
-        location = result.get("metric_value_location")
-        config = (location.get("metric") if isinstance(location, Mapping) else None) or {}
-        params = config.get("params") if isinstance(config, Mapping) else None
-        if not isinstance(params, Mapping):
-            continue
-        metrics.append({"id": str(metric_id), "config": dict(params), "value": _saved_value(result)})
-        tests += [
-            {"metric_config": {"metric_id": str(metric_id)}, "status": str(test.get("status", ""))}
-            for test in result.get("tests") or ()
-            if isinstance(test, Mapping)
-        ]
-    return {"metrics": metrics, "tests": tests}
-
-
-def _saved_value(result: Mapping[str, Any]) -> Any:
-    if "value" in result:
-        return result["value"]
-    parts = {key: result.get(key) for key in ("count", "share")}
-    return {key: part.get("value") if isinstance(part, Mapping) else part for key, part in parts.items()}
 
 
 def _id(metric: _Metric) -> str:

@@ -211,11 +211,10 @@ def _t_test(sample: Sample) -> float:
 
 def _moments(column: Counts) -> tuple[float, float]:
     """Mean, and sum of squared differences from it."""
-    values = column.values.astype(np.float64)
-    if len(values) == 1:
-        return float(values[0]), 0.0
+    first = float(column.values[0])
+    values = column.values.astype(np.float64) - first
     mean = float((values * column.counts).sum()) / column.total
-    return mean, float(((values - mean) ** 2 * column.counts).sum())
+    return first + mean, float(((values - mean) ** 2 * column.counts).sum())
 
 
 def _mann_whitney(sample: Sample) -> float:

@@ -98,7 +98,8 @@ def test_scores_and_decisions_from_counts_are_evidentlys_from_rows(seed: int) ->
         score = score_columns(method.key, sample)
         assert method.drifted(score) == said[1], (case, score, said)
         expected = 1.0 if math.isnan(said[0]) else said[0]
-        assert math.isclose(score, expected, rel_tol=1e-7, abs_tol=1e-6), case
+        rounding = 1e-4 if method.key == "t_test" and name.startswith("close") else 1e-6  # scipy's mean of a million
+        assert math.isclose(score, expected, rel_tol=1e-7, abs_tol=rounding), case
         seen[method.key] = seen.get(method.key, 0) + 1
     assert set(seen) == {method.key for method in METHODS.values() if not method.ordered}
     assert min(seen.values()) >= 8
@@ -112,7 +113,7 @@ def test_scores_and_decisions_from_counts_are_evidentlys_from_rows(seed: int) ->
         ("fisher_exact", ({"a": 3, "b": 4}, {"a": 3, "c": 4}), "takes two values"),
         ("anderson", ({1.0: 3}, {1.0: 4}), "takes two values at least"),
         ("es", ({1.0: 30, 2.0: 1}, {1.0: 40}), "half of its values or more are the same"),
-        ("psi", (dict.fromkeys(np.linspace(1e16, 1e16 + 60, 31).tolist(), 10**6), {1e16: 3}), "too close together"),
+        ("psi", (dict.fromkeys(np.linspace(1e16, 1e16 + 50, 26).tolist(), 10**9), {1e16: 3}), "too close together"),
         ("hellinger", ({-1.7e308: 1, 1.7e308: 1}, {0.0: 1}), "too large to compute with"),
     ],
 )
