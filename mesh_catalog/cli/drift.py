@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mesh_catalog.monitoring.drift import ColumnDrift, Comparison, DriftResult
     from mesh_catalog.specs import DriftSpec
 
-__all__ = ["command", "drift_rows", "drift_sentence"]
+__all__ = ["command", "drift_rows"]
 
 
 @click.command("drift")
@@ -64,7 +64,7 @@ def command(
         emit_json(result.to_dict())
         return
     print_table(drift_rows(result), ("column", "type", "drift", "score", "threshold", "method"))
-    click.echo(drift_sentence(result))
+    click.echo(result.sentence)
     if html is not None:
         click.echo(f"report: {html}", err=True)
 
@@ -158,16 +158,3 @@ def _strength(column: ColumnDrift) -> tuple[bool, bool, float, str]:
         return not column.drifted, column.reason is not None, 0.0, column.column
     ratio = column.judged / column.threshold
     return not column.drifted, False, ratio if METHODS[column.method].is_p_value else -ratio, column.column
-
-
-def drift_sentence(result: DriftResult) -> str:
-    """`drift in 3 of 11 columns (share 0.27, limit 0.30): no drift of the whole`."""
-    compared = [column for column in result.columns if column.reason is None]
-    drifted = sum(column.drifted for column in compared)
-    left_out = len(result.columns) - len(compared)
-    rest = f", {left_out} not compared" if left_out else ""
-    verdict = "drift of the whole" if result.drifted else "no drift of the whole"
-    return (
-        f"drift in {drifted} of {len(compared)} columns{rest} "
-        f"(share {result.share:.2f}, limit {result.limit:.2f}): {verdict}"
-    )
