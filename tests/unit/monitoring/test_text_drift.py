@@ -16,24 +16,9 @@ from mesh_catalog.monitoring.methods import METHODS
 from mesh_catalog.monitoring.scores import ScoreError
 from mesh_catalog.monitoring.text_drift import score_rows
 
-WORDS = [
-    "card",
-    "payment",
-    "late",
-    "order",
-    "parcel",
-    "refund",
-    "broken",
-    "happy",
-    "slow",
-    "fast",
-    "lost",
-    "money",
-    "account",
-    "answer",
-    "week",
-    "price",
-]
+WORDS = (  # noqa: SIM905
+    "card payment late order parcel refund broken happy slow fast lost money account answer week price"
+).split()
 
 
 def texts(seed: int, rows: int, tilt: float) -> list[str]:
