@@ -305,7 +305,7 @@ def _anderson_darling(sample: Sample) -> float:
         return float(levels.max())
     if statistic > critical.max():
         return float(levels.min())
-    return math.exp(np.polyval(np.polyfit(critical, np.log(levels), 2), statistic))
+    return math.exp(float(np.polyval(np.polyfit(critical, np.log(levels), 2), statistic)))
 
 
 def _anderson_variance(rows: tuple[int, int]) -> float:
