@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mesh_catalog.lake.profile import Kind
     from mesh_catalog.monitoring.report import ReportFiles
     from mesh_catalog.monitoring.window import Part, Window
+    from mesh_catalog.specs import DriftSpec
 
 __all__ = ["DATA_DRIFT", "PREDICTION_DRIFT", "SlicedSide", "judge_drift", "judge_prediction_drift"]
 
@@ -103,7 +104,9 @@ def _compared(window: Window, reference: Side, columns: Sequence[str]) -> Findin
     for side, name in ((current, "the window"), (reference, "the reference")):
         if not side.rows:
             return not_run(f"no row in {name}" + (f" where {window.slice}" if window.slice.column else ""))
-    comparison = compare_sides(reference, current, columns=columns, limit=window.spec.drift_share)
+    comparison = compare_sides(
+        reference, current, columns=columns, limit=window.spec.drift_share, spec=_spec(window, columns)
+    )
     result = comparison.result
     return Finding(
         outcome=result.outcome,
@@ -114,6 +117,14 @@ def _compared(window: Window, reference: Side, columns: Sequence[str]) -> Findin
         reference_digest=_digest(reference),
         current_digest=_digest(current),
         write=partial(_write, comparison),
+    )
+
+
+def _spec(window: Window, columns: Sequence[str]) -> DriftSpec:
+    """The section's methods, as far as they are of these columns: the score has none of a feature's."""
+    spec = window.spec.drift
+    return (
+        spec if SCORE not in columns else replace(spec, columns={n: c for n, c in spec.columns.items() if n == SCORE})
     )
 
 

@@ -20,6 +20,7 @@ from mesh_catalog.monitoring.files import open_file
 if TYPE_CHECKING:
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import DriftSpec
 
 __all__ = ["ProductSide", "compare_datasets", "names_file", "open_product"]
 
@@ -35,7 +36,7 @@ class ProductSide:
     ticket: Ticket
     first: int | None
     """The first version whose rows belong; None: all that the table held at the ticket's version."""
-    counts_are_cheap: bool = False
+    concurrent: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,6 +55,14 @@ class ProductSide:
 
         return count_values(self.ticket, name, first_version=self.first)
 
+    def values(self, name: str) -> Sequence[Any] | None:
+        from mesh_catalog.lake.arrow import read_values
+
+        if name in self.ticket.masked:
+            return None
+        arrays = read_values(self.ticket, name, first_version=self.first)
+        return [value for array in arrays for value in array.drop_null().to_pylist()]
+
 
 def compare_datasets(
     mesh: Mesh | None,
@@ -62,6 +71,7 @@ def compare_datasets(
     *,
     columns: Sequence[str] | None = None,
     limit: float = 0.5,
+    spec: DriftSpec | None = None,
 ) -> Comparison:
     """Compare any two datasets.
 
@@ -73,6 +83,7 @@ def compare_datasets(
         current: The same.
         columns: Which to compare; all where None.
         limit: The share of drifted columns from which the dataset counts as drifted.
+        spec: Methods and thresholds other than Evidently's default ones.
 
     Raises:
         NotFoundError: No such file, product, version or column.
@@ -81,7 +92,7 @@ def compare_datasets(
     """
     with ExitStack() as stack:
         sides = [stack.enter_context(_open_side(mesh, text, columns)) for text in (reference, current)]
-        return compare_sides(*sides, columns=columns, limit=limit)
+        return compare_sides(*sides, columns=columns, limit=limit, spec=spec)
 
 
 def names_file(text: str) -> bool:
