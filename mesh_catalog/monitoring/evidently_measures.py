@@ -5,26 +5,20 @@ Beside `evidently_adapter.py`, which does the same for drift, the only module th
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it when it is imported; without it, it reports its use
+
 import pandas as pd
+from evidently import DataDefinition, Dataset, Report
+from evidently.core.metric_types import MetricTestResult, SingleValue, SingleValueCalculation, SingleValueMetric
+from evidently.core.report import Context
+from evidently.legacy.renderers.html_widgets import CounterData, counter, table_data
+from evidently.legacy.tests.base_test import TestStatus
 
 from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
 from mesh_catalog.monitoring.bars import printable
-from mesh_catalog.monitoring.evidently_adapter import (
-    Context,
-    CounterData,
-    DataDefinition,
-    Dataset,
-    MetricTestResult,
-    Report,
-    SingleValue,
-    SingleValueCalculation,
-    SingleValueMetric,
-    TestStatus,
-    counter,
-    table_data,
-)
 
 __all__ = ["render_measures"]
 

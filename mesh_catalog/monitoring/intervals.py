@@ -90,7 +90,7 @@ def _gathered(counts: ScoreCounts) -> ScoreCounts:
     _, place = np.unique(cells, return_inverse=True)
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(place, weights=values)
+        return np.bincount(place, weights=values).astype(np.float64)
 
     scores = summed(counts.scores * weights) / summed(weights)
     order = np.argsort(-scores, kind="stable")

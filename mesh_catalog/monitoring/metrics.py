@@ -38,8 +38,8 @@ def read_scores(rows: Rows, label: str | None, *, rows_about: int) -> pa.Table:
 def score_counts(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> ScoreCounts:
     """Counts of rows, or expected ones, per score; scores may repeat and come in any order."""
     found, place = np.unique(scores, return_inverse=True)
-    hits = np.bincount(place, weights=positives, minlength=found.size)[::-1]
-    misses = np.bincount(place, weights=negatives, minlength=found.size)[::-1]
+    hits = np.bincount(place, weights=positives, minlength=found.size)[::-1].astype(np.float64)
+    misses = np.bincount(place, weights=negatives, minlength=found.size)[::-1].astype(np.float64)
     falling = found[::-1]
     clipped = np.clip(falling, _CLIP, 1 - _CLIP)
     loss = float(-(hits * np.log(clipped) + misses * np.log1p(-clipped)).sum())

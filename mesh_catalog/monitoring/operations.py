@@ -8,7 +8,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mesh_catalog.catalog.runs import RunRecord, VersionRecord, read_runs, read_versions
+from mesh_catalog.catalog.runs import RunKind, RunRecord, VersionRecord, read_runs, read_versions
 from mesh_catalog.catalog.verdicts import Measure, Outcome
 from mesh_catalog.monitoring.finding import Finding, Monitor, worst
 from mesh_catalog.monitoring.intervals import wilson
@@ -36,7 +36,7 @@ def judge_operations(window: Window) -> Finding:
 
 def _runs(window: Window, made: list[VersionRecord]) -> list[RunRecord]:
     """Runs of the window: from the first one that made a version of it to the moment."""
-    kind = "score" if window.model is not None else "publish"
+    kind: RunKind = "score" if window.model is not None else "publish"
     found = read_runs(window.mesh.catalog, window.subject, kind=kind, limit=_RUNS)
     begun = made[0].committed_at
     return [run for run in found if run.started_at <= window.at and (run.finished_at or window.at) >= begun]

@@ -37,10 +37,10 @@ def test_contributions_add_up_to_the_log_odds_and_tell_what_matters(spark: Spark
             rows=600,
             seed=1,
         )
-        scores = add_score(pipeline, frame).select("score").toPandas()["score"].to_numpy()
-        parts = add_contributions(pipeline, frame).toPandas()
-        assert list(parts.columns) == [f"mesh_shap_{name}" for name in FEATURES]
-        rest = np.log(scores / (1 - scores)) - parts.sum(axis=1).to_numpy()
+        scores = add_score(pipeline, frame).select("score").toArrow().column(0).to_numpy()
+        parts = add_contributions(pipeline, frame).toArrow()
+        assert parts.schema.names == [f"mesh_shap_{name}" for name in FEATURES]
+        rest = np.log(scores / (1 - scores)) - sum(column.to_numpy() for column in parts.columns)
         assert rest.std() < 1e-4, algorithm  # what is left is one constant
         shifted = frame.drop("weight").withColumn("weight", frame["noise"] * 0)
         found = explain_rows(pipeline, frame, shifted, rows=10_000, seed=1)
