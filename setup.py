@@ -47,6 +47,7 @@ EXTRAS = {
         "prometheus_client>=0.20",
         "polars>=1.0",
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "ruff>=0.6",
         "types-jsonschema",
         "types-PyYAML",

@@ -13,11 +13,11 @@ from mesh_catalog.specs import (
     FeatureRef,
     GateSpec,
     ModelSpec,
-    MonitorSpec,
     RetrainSpec,
     SplitSpec,
     split_name,
 )
+from mesh_catalog.workspace.monitor_section import MODEL_KEYS, read_monitor
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -77,7 +77,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         metric=section.choice("metric", get_args(_Metric)),  # type: ignore[arg-type]
         seed=_whole(section, "seed"),
         gate=_gate(section),
-        monitor=_monitor(section),
+        monitor=read_monitor(section.section("monitor", MODEL_KEYS)),
         retrain=_retrain(section),
         purposes=section.names("purpose"),
         path=path,
@@ -157,18 +157,6 @@ def _gate(section: Section) -> GateSpec:
         at_least={
             name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
         },
-    )
-
-
-def _monitor(section: Section) -> MonitorSpec:
-    monitor = section.section("monitor", ("window", "drift_share"))
-    default = MonitorSpec()
-    window = monitor.duration("window")
-    if window is not None and not window:
-        raise monitor.error("window must be longer than nothing.", "window")
-    return MonitorSpec(
-        window=window or default.window,
-        drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
     )
 
 
