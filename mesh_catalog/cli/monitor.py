@@ -114,7 +114,7 @@ def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, *, as_json: bool) -> 
         version = f", v{verdict.model_version}" if verdict.model_version is not None else ""
         click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
     if run.verdicts:
-        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "reason"))
+        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "id", "reason"))
     folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
     if len(run.verdicts) == 1:
         click.echo(f"report: {run.verdicts[0].report_html}", err=True)
@@ -139,7 +139,7 @@ def _print_measures(verdict: VerdictRecord) -> None:
 
 
 def _row(verdict: VerdictRecord) -> tuple[str, ...]:
-    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.reason
+    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.id[:8], verdict.reason
 
 
 def _measure_row(measure: Measure) -> tuple[str, ...]:
@@ -155,11 +155,11 @@ def _print_replay(replay: Replay, *, as_json: bool) -> None:
 
     kept, again = replay.kept, replay.again
     if as_json:
-        emit_json({"equal": replay.equal, "kept": kept, "again": again})
+        emit_json({"equal": replay.equal, "differences": replay.differences, "kept": kept, "again": again})
         return
     click.echo(f"{kept.kind.replace('_', ' ')} of {kept.current} against {kept.reference or 'nothing'}")
     click.echo(
         f"kept    {kept.outcome}: {kept.reason}   (mesh-catalog {kept.code_version}, {kept.created_at:%Y-%m-%d})"
     )
     click.echo(f"again   {again.outcome}: {again.reason}   (mesh-catalog {again.code_version})")
-    click.echo("equal" if replay.equal else "not equal")
+    click.echo("equal" if replay.equal else f"not equal: {', '.join(replay.differences) or 'the whole'}")
