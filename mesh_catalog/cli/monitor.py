@@ -117,7 +117,7 @@ def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, lines: Sequence[str],
         version = f", v{verdict.model_version}" if verdict.model_version is not None else ""
         click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
     if run.verdicts:
-        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "reason"))
+        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "id", "reason"))
     for line in lines:
         click.echo(line)
     folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
@@ -144,7 +144,7 @@ def _print_measures(verdict: VerdictRecord) -> None:
 
 
 def _row(verdict: VerdictRecord) -> tuple[str, ...]:
-    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.reason
+    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.id[:8], verdict.reason
 
 
 def _measure_row(measure: Measure) -> tuple[str, ...]:
@@ -160,11 +160,11 @@ def _print_replay(replay: Replay, *, as_json: bool) -> None:
 
     kept, again = replay.kept, replay.again
     if as_json:
-        emit_json({"equal": replay.equal, "kept": kept, "again": again})
+        emit_json({"equal": replay.equal, "differences": replay.differences, "kept": kept, "again": again})
         return
     click.echo(f"{kept.kind.replace('_', ' ')} of {kept.current} against {kept.reference or 'nothing'}")
     click.echo(
         f"kept    {kept.outcome}: {kept.reason}   (mesh-catalog {kept.code_version}, {kept.created_at:%Y-%m-%d})"
     )
     click.echo(f"again   {again.outcome}: {again.reason}   (mesh-catalog {again.code_version})")
-    click.echo("equal" if replay.equal else "not equal")
+    click.echo("equal" if replay.equal else f"not equal: {', '.join(replay.differences) or 'the whole'}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _VERSIONS = 5
+_VERDICTS = 16
 _ORIGINS = 20
 
 
@@ -330,7 +331,7 @@ def _model(catalog: Catalog, name: str) -> dict[str, Any]:
         "model": read_model(catalog, name),
         "aliases": read_aliases(catalog, name),
         "versions": read_model_versions(catalog, name)[: -_VERSIONS - 1 : -1],
-        "verdicts": read_verdicts(catalog, name, limit=_VERSIONS),
+        "verdicts": read_verdicts(catalog, name, limit=_VERDICTS),
         "decisions": read_decisions(catalog, name, _VERSIONS),
     }
 

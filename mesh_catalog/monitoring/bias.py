@@ -100,6 +100,10 @@ def bias_measures(
         before: Those of the champion's earlier rows; what they say is kept beside.
     """
     limits = {**DEFAULT_LIMITS, **spec.limits}
+    if len(groups) < 2:
+        reason = f"{len(groups)} groups in the rows, 2 are needed"
+        yield Measure(column=facet.column, method="bias", outcome="not_run", reason=reason)
+        return
     total, total_before = sum(groups.values(), Group()), sum(before.values(), Group())
     wanted = [name for name in groups if not facet.groups or name in facet.groups]
     if len(groups) == 2 and not facet.groups:  # the other one says the same with the sign turned

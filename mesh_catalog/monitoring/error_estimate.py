@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATED_ERROR", "LIMITS", "ErrorModel", "judge_error"]
 
-LIMITS = "estimated without labels: sees no concept drift, and needs earlier rows like these"
+LIMITS = "estimated; sees no concept drift, and needs earlier rows like these"
 _LEAST_ROWS = 300
 _MOST_ROWS = 100_000
 _CATEGORIES = 200

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATED_PERFORMANCE", "LIMITS", "calibrate", "expected_counts", "judge_estimate"]
 
-LIMITS = "estimated without labels: holds while scores are calibrated, and sees no concept drift"
+LIMITS = "estimated; sees no concept drift"
 _LEAST_CALIBRATION = 200
 
 
@@ -64,7 +64,9 @@ def judge_estimate(window: Window) -> Finding:
         method="calibration rows",
         score=float(past.rows) if past is not None else 0.0,
         outcome="pass" if past is not None else "warn",
-        reason=None if past is not None else "too few earlier labels: scores are taken as probabilities",
+        reason="holds while scores are calibrated"
+        if past is not None
+        else "too few earlier labels: scores are taken as probabilities, which they may not be",
     )
     return Finding(outcome=outcome, reason=f"{sentence} ({LIMITS})", measures=(*measures, calibration))
 

@@ -5,6 +5,7 @@ All from the catalog: the runs that made the window's versions, and those that w
 
 from __future__ import annotations
 
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -103,8 +104,15 @@ def _held(name: str, value: float, limit: float | None, *, details: dict[str, in
 
 
 def _sentence(measure: Measure) -> str:
-    limit = f", limit {measure.threshold:g}" if measure.threshold is not None else ""
-    return measure.reason or f"{measure.method} {measure.score:.3g}{limit}"
+    name, seconds = measure.method.removesuffix(" (s)"), measure.method.endswith(" (s)")
+
+    def shown(value: float) -> str:
+        if not seconds:
+            return f"{value:.3g}"
+        return f"{value:.1f} s" if value < 60 else str(timedelta(seconds=round(value)))
+
+    limit = f", limit {shown(measure.threshold)}" if measure.threshold is not None else ""
+    return measure.reason or f"{name} {shown(measure.score or 0.0)}{limit}"
 
 
 OPERATIONS = Monitor(

@@ -6,6 +6,7 @@ verdict that was kept is told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from mesh_catalog import __version__
 from mesh_catalog.catalog.runs import finish_run, start_run
 from mesh_catalog.catalog.verdicts import (
+    Measure,
     MonitorKind,
     Outcome,
     VerdictRecord,
@@ -87,8 +89,24 @@ class Replay:
 
     @property
     def equal(self) -> bool:
-        same = ("outcome", "reason", "share", "limit", "measures", "reference_digest", "current_digest")
-        return all(getattr(self.kept, name) == getattr(self.again, name) for name in same)
+        """Whether outcome and numbers are the same; how a reason is worded may change with the code."""
+        same = ("outcome", "share", "limit", "reference_digest", "current_digest")
+        if any(getattr(self.kept, name) != getattr(self.again, name) for name in same):
+            return False
+        return not self.differences
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """The measures that are not the same, by column and method."""
+        kept, again = (Counter(map(_numbers, one.measures)) for one in (self.kept, self.again))
+        return tuple(sorted({f"{name} {method}".strip() for name, method, *_ in (kept - again) + (again - kept)}))
+
+
+def _numbers(measure: Measure) -> tuple[str, ...]:
+    """A measure without its words; numbers to ten digits, since sums may come in another order."""
+    numbers = (measure.score, measure.threshold, measure.low, measure.high)
+    told = tuple("" if number is None else f"{number:.10g}" for number in numbers)
+    return (measure.column or "", measure.method, measure.outcome, *told)
 
 
 def run_monitors(
