@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, String, cast, literal, select
 
 from mesh_catalog.catalog.edges import SOURCE
 from mesh_catalog.catalog.nodes import NodeKey, by_kind
 from mesh_catalog.catalog.store import among
-from mesh_catalog.catalog.tables import column_edges, edges
+from mesh_catalog.catalog.tables import column_edges, edges, versions
 from mesh_catalog.catalog.versions import NewestVersions
 
 __all__ = ["ColumnLink", "Direction", "Link", "column_links", "walk", "walk_ends"]
@@ -67,25 +67,18 @@ def walk(
     return _ordered(found), []
 
 
-def walk_ends(connection: Connection, root: NodeKey, direction: Direction, newest: NewestVersions) -> set[NodeKey]:
-    """The nodes of `walk` without the links, the root left out. `newest` is filled on the way."""
-    e = edges.c
+def walk_ends(connection: Connection, root: NodeKey, direction: Direction) -> set[NodeKey]:
+    """The nodes of `walk` without its links, the root left out: one query, however far it goes."""
+    e, v = edges.c, versions.c
     near, far = (e.from_kind, e.from_name), (e.to_kind, e.to_name)
     if direction == "upstream":
         near, far = far, near
-    seen, level = {root}, {root}
-    while level:
-        rows: list[tuple[str, str, str, str, int | None]] = []
-        for kind, names in by_kind(level).items():
-            ends = dict.fromkeys((*far, e.to_kind, e.to_name))  # downstream they are the same two
-            planned = func.max(case((e.last_version.is_(None), 1), else_=0))
-            query = select(*far, e.to_kind, e.to_name, func.max(e.last_version), planned).group_by(*ends)
-            found = connection.execute(query.where(near[0] == kind, among(connection, near[1], names)))
-            rows += [(*row[:4], None if row[5] else row[4]) for row in found.tuples()]
-        newest.learn(connection, {row[3] for row in rows if row[4] is not None and row[2] == "product"})
-        level = {(row[0], row[1]) for row in rows if _holds(row[2], row[3], row[4], newest)} - seen
-        seen |= level
-    return seen - {root}
+    kept_from = select(v.kept_from).where(v.product == e.to_name).order_by(v.version.desc()).limit(1).scalar_subquery()
+    holds = e.last_version.is_(None) | ((e.to_kind == "product") & (e.last_version >= kept_from))
+    start = (cast(literal(value), String).label(name) for name, value in zip(("kind", "name"), root, strict=True))
+    ends = select(*start).cte("ends", recursive=True)
+    step = select(*far).join(ends, (near[0] == ends.c.kind) & (near[1] == ends.c.name)).where(holds)
+    return {(kind, name) for kind, name in connection.execute(select(ends.union(step))).all()} - {root}
 
 
 def _ordered(found: Iterable[Link]) -> list[Link]:
@@ -101,7 +94,7 @@ def _links_at(
     rows: list[Any] = []
     for kind, names in by_kind(level).items():
         query = select(e.from_kind, e.from_name, e.to_kind, e.to_name, e.origin, e.last_version)
-        rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names)))
+        rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).all()
     newest.learn(connection, {row[3] for row in rows if row[5] is not None and row[2] == "product"})
     origins: dict[tuple[str, str, str, str], dict[str, int | None]] = {}
     for from_kind, from_name, to_kind, to_name, origin, version in rows:

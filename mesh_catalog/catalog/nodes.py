@@ -85,7 +85,7 @@ def _product_nodes(connection: Connection, names: Sequence[str], newest: NewestV
     newest.learn(connection, names)
     p = products.c
     query = select(p.name, p.domain, p.owner, p.retired_at).where(among(connection, p.name, names))
-    for name, domain, owner, retired_at in connection.execute(query):
+    for name, domain, owner, retired_at in connection.execute(query).all():
         yield Node(
             kind="product",
             name=name,
@@ -116,7 +116,7 @@ def _source_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node
         .outerjoin(counted, counted.c.product == products.c.name)
         .where(among(connection, products.c.name, names))
     )
-    for name, domain, source, files, first in connection.execute(query):
+    for name, domain, source, files, first in connection.execute(query).all():
         label = source or first or f"files of {name}"
         counts = files and not str(first).startswith(("delta ", "jdbc "))  # those are no files
         told = f"{label} ({files} {'file' if files == 1 else 'files'} read)" if counts else label
@@ -127,14 +127,14 @@ def _model_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]
     query = select(models.c.name, models.c.domain, models.c.owner, models.c.retired_at).where(
         among(connection, models.c.name, names)
     )
-    for name, domain, owner, retired_at in connection.execute(query):
+    for name, domain, owner, retired_at in connection.execute(query).all():
         yield Node(kind="model", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
 def _dashboard_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
     d = dashboards.c
     query = select(d.name, d.domain, d.owner, d.retired_at).where(among(connection, d.name, names))
-    for name, domain, owner, retired_at in connection.execute(query):
+    for name, domain, owner, retired_at in connection.execute(query).all():
         yield Node(kind="dashboard", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 
@@ -146,7 +146,7 @@ def _outside_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Nod
 def _kpi_nodes(connection: Connection, names: Sequence[str]) -> Iterator[Node]:
     k = kpis.c
     query = select(k.name, k.domain, k.owner, k.retired_at).where(among(connection, k.name, names))
-    for name, domain, owner, retired_at in connection.execute(query):
+    for name, domain, owner, retired_at in connection.execute(query).all():
         yield Node(kind="kpi", name=name, label=name, domain=domain, owner=owner, retired=retired_at is not None)
 
 

@@ -91,7 +91,7 @@ class NewestVersions:
         query = select(v.product, v.version, v.kept_from).join(
             newest, (newest.c.product == v.product) & (newest.c.version == v.version)
         )
-        for product, version, kept_from in connection.execute(query):
+        for product, version, kept_from in connection.execute(query).all():
             self._known[product] = (version, kept_from)
 
     def version(self, name: str) -> int | None:

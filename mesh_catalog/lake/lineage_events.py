@@ -65,7 +65,8 @@ def column_edges(
             path = _path(dataset["name"])
             if path in folders or path.rpartition("/")[0] in folders:
                 for edge in _dataset_edges(dataset, product, names):
-                    found[(edge.from_product, edge.from_column, edge.to_column)] = edge
+                    key = (edge.from_product, edge.from_column, edge.to_column)
+                    found[key] = max(found.get(key, edge), edge, key=lambda one: _strength(one.kind))
     return list(found.values())
 
 
@@ -97,7 +98,11 @@ def _dataset_edges(dataset: Mapping[str, Any], product: str, names: Mapping[str,
 def _strongest(steps: Sequence[Mapping[str, Any]]) -> str:
     """What was done to a column, of all that was done on its way the furthest from the value itself."""
     kinds = [str(step.get("subtype") or step.get("type") or _UNKNOWN) for step in steps]
-    return max(kinds, key=lambda kind: _STRENGTH.get(kind, _BY_CONDITION), default=_UNKNOWN)
+    return max(kinds, key=_strength, default=_UNKNOWN)
+
+
+def _strength(kind: str) -> int:
+    return _STRENGTH.get(kind, _BY_CONDITION)
 
 
 def _path(location: str) -> str:
