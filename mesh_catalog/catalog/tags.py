@@ -53,7 +53,7 @@ def read_tags(catalog: Catalog, product: str) -> dict[str, ColumnTag]:
         StorageError: Its lineage is incomplete, so that a tag could be missed. Where a transform hides its columns,
             the publish took each for personal that was not declared.
     """
-    graph = lineage(catalog, product, direction="upstream", columns=True, allow_hidden=True)
+    graph = lineage(catalog, product, direction="upstream", columns=True, allow_incomplete="hidden")
     names = [node.name for node in graph.nodes if node.kind == "product"]
     return _Walk(_columns(catalog, names), graph.columns).tags_of(product)
 

@@ -14,12 +14,12 @@ from mesh_catalog.catalog.tables import contracts, products, runs, versions
 from mesh_catalog.errors import NotFoundError, StorageError
 
 __all__ = [
+    "NewestVersions",
     "VersionRecord",
     "appended_from",
     "contract_digest_of",
     "insert_version",
     "latest_version",
-    "newest_versions",
     "read_versions",
 ]
 
@@ -72,18 +72,37 @@ def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:
     return found[0] if found else None
 
 
-def newest_versions(connection: Connection, names: Collection[str]) -> list[tuple[str, int, int]]:
-    """Product, newest version, oldest version whose rows may still be in the table; of those that have a version."""
-    if not names:
-        return []
-    asked = value_list(connection, names)
-    v = versions.c
-    highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
-    newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
-    query = select(v.product, v.version, v.kept_from).join(
-        newest, (newest.c.product == v.product) & (newest.c.version == v.version)
-    )
-    return [(product, version, kept_from) for product, version, kept_from in connection.execute(query)]
+class NewestVersions:
+    """Of products: the newest version, and the oldest whose rows may still be in the table. Each is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, int] | None] = {}
+
+    def learn(self, connection: Connection, names: Collection[str]) -> None:
+        """Read those that are not known yet."""
+        wanted = [name for name in names if name not in self._known]
+        if not wanted:
+            return
+        self._known.update(dict.fromkeys(wanted))
+        asked = value_list(connection, wanted)
+        v = versions.c
+        highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
+        newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
+        query = select(v.product, v.version, v.kept_from).join(
+            newest, (newest.c.product == v.product) & (newest.c.version == v.version)
+        )
+        for product, version, kept_from in connection.execute(query).all():
+            self._known[product] = (version, kept_from)
+
+    def version(self, name: str) -> int | None:
+        """The newest version; None where nothing was published. Of what was learned."""
+        known = self._known.get(name)
+        return known[0] if known else None
+
+    def holds(self, name: str, version: int) -> bool:
+        """Whether rows of a version may still be in the table. Of what was learned."""
+        known = self._known.get(name)
+        return known is not None and version >= known[1]
 
 
 def _select_versions(catalog: Catalog, query: Any) -> list[VersionRecord]:
