@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mesh_catalog.catalog.runs import VersionRecord
     from mesh_catalog.catalog.verdicts import VerdictRecord
     from mesh_catalog.monitoring.report import ReportFiles
-    from mesh_catalog.specs import ModelSpec
+    from mesh_catalog.specs import DriftSpec, ModelSpec
 
 __all__ = ["ProductSide", "compare_datasets", "monitor_model", "names_file"]
 
@@ -43,7 +43,7 @@ class ProductSide:
     ticket: Ticket
     first: int | None
     """The first version whose rows belong; None: all that the table held at the ticket's version."""
-    counts_are_cheap: bool = False
+    concurrent: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,6 +62,14 @@ class ProductSide:
 
         return count_values(self.ticket, name, first_version=self.first)
 
+    def values(self, name: str) -> Sequence[Any] | None:
+        from mesh_catalog.lake.arrow import read_values
+
+        if name in self.ticket.masked:
+            return None
+        arrays = read_values(self.ticket, name, first_version=self.first)
+        return [value for array in arrays for value in array.drop_null().to_pylist()]
+
 
 def compare_datasets(
     mesh: Mesh | None,
@@ -70,6 +78,7 @@ def compare_datasets(
     *,
     columns: Sequence[str] | None = None,
     limit: float = 0.5,
+    spec: DriftSpec | None = None,
 ) -> Comparison:
     """Compare any two datasets.
 
@@ -81,6 +90,7 @@ def compare_datasets(
         current: The same.
         columns: Which to compare; all where None.
         limit: The share of drifted columns from which the dataset counts as drifted.
+        spec: Methods and thresholds other than Evidently's default ones.
 
     Raises:
         NotFoundError: No such file, product, version or column.
@@ -89,7 +99,7 @@ def compare_datasets(
     """
     with ExitStack() as stack:
         sides = [stack.enter_context(_open_side(mesh, text, columns)) for text in (reference, current)]
-        return compare_sides(*sides, columns=columns, limit=limit)
+        return compare_sides(*sides, columns=columns, limit=limit, spec=spec)
 
 
 def names_file(text: str) -> bool:
@@ -217,7 +227,9 @@ def _compare_window(
     first, last = window[0].version, window[-1].version
     reference = _open_product(mesh, model.training_name, version=training, columns=features)
     current = _open_product(mesh, model.predictions_name, version=last, first=first, columns=features)
-    comparison = compare_sides(reference, current, columns=features, limit=model.monitor.drift_share)
+    comparison = compare_sides(
+        reference, current, columns=features, limit=model.monitor.drift_share, spec=model.monitor.drift
+    )
     starts = [record.event_from for record in window if record.event_from is not None]
     ends = [record.event_to for record in window if record.event_to is not None]
     window_to = max(ends, default=None)

@@ -18,6 +18,7 @@ from mesh_catalog.specs import (
     SplitSpec,
     split_name,
 )
+from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -161,7 +162,7 @@ def _gate(section: Section) -> GateSpec:
 
 
 def _monitor(section: Section) -> MonitorSpec:
-    monitor = section.section("monitor", ("window", "drift_share"))
+    monitor = section.section("monitor", ("window", "drift_share", "drift"))
     default = MonitorSpec()
     window = monitor.duration("window")
     if window is not None and not window:
@@ -169,6 +170,7 @@ def _monitor(section: Section) -> MonitorSpec:
     return MonitorSpec(
         window=window or default.window,
         drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
+        drift=read_drift(monitor.section("drift", DRIFT_KEYS)),
     )
 
 
