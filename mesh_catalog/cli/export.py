@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mesh_catalog.cli.export_sagemaker import sagemaker
+from mesh_catalog.cli.export_prometheus import prometheus
 from mesh_catalog.cli.export_standards import odcs, odps
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command() -> None:
 command.add_command(odcs)
 command.add_command(odps)
 command.add_command(sagemaker)
+command.add_command(prometheus)
 
 
 @command.command("airflow")

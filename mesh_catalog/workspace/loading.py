@@ -21,6 +21,7 @@ from mesh_catalog.specs import (
     TermSpec,
     is_name,
 )
+from mesh_catalog.workspace.alerts_section import read_alerts
 from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboards_file
 from mesh_catalog.workspace.glossary_file import GLOSSARY_FILE, check_term, read_glossary_file
 from mesh_catalog.workspace.kpis_file import (
@@ -258,7 +259,7 @@ class _Loader:
         path = require_inside(folder / "domain.yaml", self.root)
         if not path.exists():
             raise DocumentError("is missing. Write name and owner of the domain into it.", path=path)
-        section = Section(read_document(path), ("name", "owner", "onCall", "description", "members"))
+        section = Section(read_document(path), ("name", "owner", "onCall", "description", "members", "alerts"))
         if (name := section.text("name")) != folder.name:
             raise section.error(f"name is '{name[:80]}', but the folder is '{folder.name}'. Make them agree.", "name")
         return DomainSpec(
@@ -267,6 +268,7 @@ class _Loader:
             on_call=section.optional_text("onCall"),
             description=section.optional_text("description"),
             members=section.names("members"),
+            alerts=read_alerts(section, self.root),
             path=path,
         )
 

@@ -7,6 +7,7 @@ so that lineage can report it.
 
 from __future__ import annotations
 
+from mesh_catalog.catalog.tables.alert_tables import alert_deliveries, alerts, incidents
 from mesh_catalog.catalog.tables.asset_tables import (
     contract_columns,
     contracts,
@@ -56,6 +57,8 @@ from mesh_catalog.catalog.tables.search_tables import (
 
 __all__ = [
     "UtcDateTime",
+    "alert_deliveries",
+    "alerts",
     "alias_moves",
     "audit_events",
     "checks",
@@ -67,6 +70,7 @@ __all__ = [
     "decisions",
     "domains",
     "edges",
+    "incidents",
     "kpi_definitions",
     "kpis",
     "leases",
