@@ -18,6 +18,7 @@ from mesh_catalog.specs import (
     SplitSpec,
     split_name,
 )
+from mesh_catalog.workspace.rollout_section import read_rollout
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -40,6 +41,7 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "rollout",
     "seed",
 )
 _DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
@@ -79,6 +81,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         gate=_gate(section),
         monitor=_monitor(section),
         retrain=_retrain(section),
+        rollout=read_rollout(section),
         purposes=section.names("purpose"),
         path=path,
     )
