@@ -400,7 +400,7 @@ class RolloutSpec:
     """How a challenger takes over from a champion: step by step, watched, and back at the first alarm."""
 
     steps: tuple[float, ...]
-    """The challenger's share of the entities in each step, 0..1 and rising; 0 is shadow: it scores and does not decide."""
+    """The challenger's share of the entities in each step, 0..1 and rising; 0 is shadow: it scores beside."""
     bake_rows: int = 1000
     """Least rows that the challenger scores in each step (in a canary: decides)."""
     bake: timedelta = timedelta(0)

@@ -47,6 +47,7 @@ VERBS = {
     "monitor": ("monitor", "Compare the newest window with what the champion learned from."),
     "drift": ("drift", "Compare any two products or files."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
+    "rollout": ("rollout", "Where a challenger stands on its way; move it on, or send it back."),
     "rollback": ("rollback", "Move the champion back to the version before."),
     "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),
     "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),

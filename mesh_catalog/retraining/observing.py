@@ -161,7 +161,6 @@ def _ratio(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: RolloutA
 def _entities(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> dict[str, int]:
     """How many entities each arm of the step has, counted in the table: profiles do not say."""
     from mesh_catalog.access.gate import request_read
-    from mesh_catalog.contracts.formulas import quoted_name
     from mesh_catalog.lake.arrow import query_batches
 
     ticket = request_read(mesh, model.shadow_name, purpose="monitor", columns=[ROLLOUT, STEP, ARM, *model.entity])

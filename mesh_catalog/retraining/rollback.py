@@ -32,7 +32,7 @@ def rollback_model(
     """Make an earlier version the champion again; an open rollout ends first, all back.
 
     Args:
-        to_version: Which; where None, the champion that an open rollout was to replace, else the champion before this one.
+        to_version: Which; where None, the one that an open rollout was to replace, else the champion before this one.
 
     Raises:
         NotFoundError: No champion, or no such version.

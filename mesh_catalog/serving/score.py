@@ -1,8 +1,9 @@
 """The batch scorer: a champion's scores of the rows that are new, as a data product.
 
 `<model>__predictions` grows by one version a call: keys, event time, the features as they were known, `score` and
-`model_version`. While a rollout is open, a challenger scores too, and the rollout's step says where it decides. A row is new where its event time is later than every row's that was scored before, or, at first, than
-what the champion learned from. The target is not read: it is usually not known yet.
+`model_version`. While a rollout is open, a challenger scores too, and the rollout's step says where it decides. A row
+is new where its event time is later than every row's that was scored before, or, at first, than what the champion
+learned from. The target is not read: it is usually not known yet.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def publish_split(
         challenger = registry.load_pipeline(registry.run_of(model.name, rollout.challenger))
         if any(alarm.name == "latency" for alarm in rollout.plan.alarms):
             tell("times both versions")
-            run = replace(run, **_timed(frame.data, champion, challenger))
+            run = _timed(run, frame.data, champion, challenger)
             note_rollout_run(mesh.catalog, run)
         both = add_score(challenger, alone, score=CHALLENGER_SCORE)
         split = both.withColumn(ARM, _arm(model, rollout, share)).persist()
@@ -208,21 +208,26 @@ def _publish_shadow(
     _publish(spark, mesh, model, contract, rows, frame, shadow_run(run.run_id))
 
 
-def _timed(rows: DataFrame, champion: PipelineModel, challenger: PipelineModel) -> dict[str, float | int]:
-    """Seconds that each version takes for the same few rows, the second time: the first one pays for start-up."""
-    from pyspark.sql import functions as F
-
+def _timed(run: RolloutRun, rows: DataFrame, champion: PipelineModel, challenger: PipelineModel) -> RolloutRun:
+    """The run with the seconds that each version takes for the same few rows."""
     sample = rows.limit(_TIMED_ROWS).persist()
     try:
-        found: dict[str, float | int] = {"rows": sample.count()}
-        for name, version in (("champion_seconds", champion), ("challenger_seconds", challenger)):
-            for _turn in range(2):
-                began = time.perf_counter()
-                add_score(version, sample, score=SCORE).agg(F.sum(SCORE)).collect()
-                found[name] = time.perf_counter() - began
-        return found
+        count = sample.count()
+        first, second = _seconds(sample, champion), _seconds(sample, challenger)
     finally:
         sample.unpersist()
+    return replace(run, champion_seconds=first, challenger_seconds=second, rows=count)
+
+
+def _seconds(sample: DataFrame, version: PipelineModel) -> float:
+    """Of the second time: the first one pays for start-up."""
+    from pyspark.sql import functions as F
+
+    scored = add_score(version, sample, score=SCORE).agg(F.sum(SCORE))
+    scored.collect()
+    began = time.perf_counter()
+    scored.collect()
+    return time.perf_counter() - began
 
 
 def _sentence(model: ModelSpec, rollout: RolloutRecord, share: float) -> str:
