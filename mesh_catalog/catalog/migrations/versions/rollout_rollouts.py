@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "rollout_rollouts"
-down_revision = "monitors_verdicts"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

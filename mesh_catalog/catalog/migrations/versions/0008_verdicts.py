@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "monitors_verdicts"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
