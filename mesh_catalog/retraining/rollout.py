@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["Aliases", "apply_stock", "begin_rollout", "end_rollout", "take_stock"]
+__all__ = ["Aliases", "apply_stock", "begin_rollout", "end_rollout", "open_aliases", "take_stock"]
 
 
 class Aliases(Protocol):
@@ -84,7 +84,7 @@ def begin_rollout(
             event_from=newest_event(mesh, model),
         )
     if record.action is None and read_alias(mesh.catalog, model.name, "challenger") != challenger:
-        (aliases or _registry(mesh)).set_alias(model.name, "challenger", challenger)
+        (aliases or open_aliases(mesh)).set_alias(model.name, "challenger", challenger)
         set_alias(mesh.catalog, model.name, "challenger", challenger, reason="rollout began", at=utc_now())
     return record
 
@@ -164,7 +164,7 @@ def _carry_out(mesh: Mesh, record: RolloutRecord, aliases: Aliases | None) -> Ro
     """Move the aliases as it was decided, record the decision, close the rollout; each step may be done again."""
     if record.action is None or record.finished_at is not None:
         return record
-    registry, now = aliases or _registry(mesh), utc_now()
+    registry, now = aliases or open_aliases(mesh), utc_now()
     promoted = record.action == "promote"
     reason = "; ".join(record.reasons)
     if promoted:
@@ -189,7 +189,8 @@ def _carry_out(mesh: Mesh, record: RolloutRecord, aliases: Aliases | None) -> Ro
     return finish_rollout(mesh.catalog, record.id)
 
 
-def _registry(mesh: Mesh) -> Aliases:
+def open_aliases(mesh: Mesh) -> Aliases:
+    """MLflow's registry."""
     from mesh_catalog.models.registry import open_registry  # late: mlflow takes 4 s
 
     return open_registry(mesh.settings)
