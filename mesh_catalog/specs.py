@@ -38,6 +38,9 @@ __all__ = [
     "PartitionSpec",
     "ProductSpec",
     "RetrainSpec",
+    "RolloutAlarm",
+    "RolloutAlarmName",
+    "RolloutSpec",
     "SourceFormat",
     "SourceSpec",
     "SplitSpec",
@@ -455,6 +458,60 @@ class RetrainSpec:
     """Least event time between two trainings."""
 
 
+RolloutAlarmName = Literal[
+    "ratio",
+    "errors",
+    "latency",
+    "drift",
+    "prediction_drift",
+    "kpi",
+    "estimate",
+    "performance",
+    "bias",
+    "attribution",
+    "quality",
+    "operations",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutAlarm:
+    """Something that sends a challenger back."""
+
+    name: RolloutAlarmName
+    limit: float | None = None
+    """Of `ratio` the p-value below which, of the others the number above which it rings; None: the alarm's own."""
+    kpi: str | None = None
+    """Of `kpi`: whose target must be kept."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kpi}" if self.kpi else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSpec:
+    """How a challenger takes over from a champion: step by step, watched, and back at the first alarm."""
+
+    steps: tuple[float, ...]
+    """The challenger's share of the entities in each step, 0..1 and rising; 0 is shadow: it scores beside."""
+    bake_rows: int = 1000
+    """Least rows that the challenger scores in each step (in a canary: decides)."""
+    bake: timedelta = timedelta(0)
+    """Least event time of each step."""
+    give_up_after: timedelta | None = None
+    """Longest time of the whole rollout, by events or by the clock, whichever ends first; then all goes back."""
+    alarms: tuple[RolloutAlarm, ...] = (
+        RolloutAlarm(name="drift"),
+        RolloutAlarm(name="ratio"),
+        RolloutAlarm(name="errors"),
+    )
+
+    @property
+    def splits(self) -> bool:
+        """Whether a step gives some entities to the one and some to the other."""
+        return any(0 < share < 1 for share in self.steps)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """A folder that is a model: model.yaml."""
@@ -479,6 +536,8 @@ class ModelSpec:
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
+    rollout: RolloutSpec | None = None
+    """How a challenger takes over; at once where None."""
     purposes: tuple[str, ...] = ()
     """What the model is made for; each product upstream must allow it."""
     path: Path
@@ -492,6 +551,16 @@ class ModelSpec:
     def predictions_name(self) -> str:
         """The data product of predictions, `<domain>.<model>__predictions`."""
         return f"{self.name}__predictions"
+
+    @property
+    def shadow_name(self) -> str:
+        """What champion and challenger scored side by side in a rollout, `<domain>.<model>__shadow`."""
+        return f"{self.name}__shadow"
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that are made from it or for it."""
+        return self.training_name, self.predictions_name, self.shadow_name
 
     @property
     def input_products(self) -> tuple[str, ...]:

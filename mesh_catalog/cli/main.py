@@ -50,6 +50,7 @@ VERBS = {
     "timeline": ("timeline", "A model's or a product's verdicts over its windows."),
     "incident": ("incident", "Alerts that nobody answered, and what will catch such a thing."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
+    "rollout": ("rollout", "Where a challenger stands on its way; move it on, or send it back."),
     "rollback": ("rollback", "Move the champion back to the version before."),
     "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),
     "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),

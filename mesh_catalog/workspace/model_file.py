@@ -19,6 +19,7 @@ from mesh_catalog.specs import (
     split_name,
 )
 from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
+from mesh_catalog.workspace.rollout_section import read_rollout
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -41,6 +42,7 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "rollout",
     "seed",
 )
 _DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
@@ -80,6 +82,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         gate=_gate(section),
         monitor=_monitor(section),
         retrain=_retrain(section),
+        rollout=read_rollout(section),
         purposes=section.names("purpose"),
         path=path,
     )

@@ -37,6 +37,7 @@ from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_jobs,
     openlineage_runs,
 )
+from mesh_catalog.catalog.tables.rollout_tables import rollout_runs, rollout_steps, rollouts
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
     column_edges,
@@ -87,6 +88,9 @@ __all__ = [
     "owners",
     "products",
     "retrainings",
+    "rollout_runs",
+    "rollout_steps",
+    "rollouts",
     "run_files",
     "run_inputs",
     "runs",
