@@ -16,6 +16,9 @@ from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
+    "ALGORITHMS",
+    "LESS_IS_BETTER",
+    "METRICS",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",
@@ -27,6 +30,7 @@ __all__ = [
     "KpiGrain",
     "KpiSpec",
     "KpiTarget",
+    "ModelKind",
     "ModelSpec",
     "MonitorSpec",
     "PartitionSpec",
@@ -44,6 +48,18 @@ __all__ = [
 
 DashboardKind = Literal["dashboard", "notebook", "analysis", "ml", "application"]
 KpiGrain = Literal["hour", "day", "week", "month", "quarter", "year"]
+ModelKind = Literal["binary", "regression"]
+"""What a model predicts: the probability of 1, or a number."""
+METRICS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "accuracy", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What a model of each kind may be judged by."""
+LESS_IS_BETTER = frozenset({"log_loss", "mae", "rmse"})
+ALGORITHMS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("xgboost", "logistic_regression"),
+    "regression": ("xgboost", "linear_regression"),
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -342,7 +358,9 @@ class GateSpec:
     beats_champion: float = 0.95
     """Least share of paired bootstrap samples in which the challenger is better than the champion, 0..1."""
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """Least value of each named metric on the test window."""
+    """Each named metric on the test window must be at least as good as this."""
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    """Most value of each named metric of which less is better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -371,7 +389,7 @@ class ModelSpec:
     folder: Path
     goal: str
     decides: str | None
-    kind: Literal["binary"]
+    kind: ModelKind
     target_product: str
     target: str
     features: tuple[FeatureRef, ...]
@@ -379,9 +397,11 @@ class ModelSpec:
     """Columns that join feature products to the target's rows; empty where all features are its own columns."""
     event_time: str
     split: SplitSpec
-    algorithm: Literal["xgboost", "logistic_regression"]
+    algorithm: str
+    """One of ALGORITHMS of its kind."""
     parameters: Mapping[str, Any]
-    metric: Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
+    metric: str
+    """One of METRICS of its kind."""
     seed: int = 0
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
