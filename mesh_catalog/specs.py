@@ -18,6 +18,9 @@ from mesh_catalog.contracts.durations import parse_duration
 __all__ = [
     "AlertChannel",
     "AlertSpec",
+    "ALGORITHMS",
+    "LESS_IS_BETTER",
+    "METRICS",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",
@@ -33,6 +36,7 @@ __all__ = [
     "KpiSpec",
     "KpiTarget",
     "MethodChoice",
+    "ModelKind",
     "ModelSpec",
     "MonitorSpec",
     "PartitionSpec",
@@ -53,6 +57,18 @@ __all__ = [
 
 DashboardKind = Literal["dashboard", "notebook", "analysis", "ml", "application"]
 KpiGrain = Literal["hour", "day", "week", "month", "quarter", "year"]
+ModelKind = Literal["binary", "regression"]
+"""What a model predicts: the probability of 1, or a number."""
+METRICS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "accuracy", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What a model of each kind may be judged by."""
+LESS_IS_BETTER = frozenset({"log_loss", "mae", "rmse"})
+ALGORITHMS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("xgboost", "logistic_regression"),
+    "regression": ("xgboost", "linear_regression"),
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -384,7 +400,9 @@ class GateSpec:
     beats_champion: float = 0.95
     """Least share of paired bootstrap samples in which the challenger is better than the champion, 0..1."""
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """Least value of each named metric on the test window."""
+    """Each named metric on the test window must be at least as good as this."""
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    """Most value of each named metric of which less is better."""
 
 
 DriftMethod = Literal[
@@ -521,7 +539,7 @@ class ModelSpec:
     folder: Path
     goal: str
     decides: str | None
-    kind: Literal["binary"]
+    kind: ModelKind
     target_product: str
     target: str
     features: tuple[FeatureRef, ...]
@@ -529,9 +547,11 @@ class ModelSpec:
     """Columns that join feature products to the target's rows; empty where all features are its own columns."""
     event_time: str
     split: SplitSpec
-    algorithm: Literal["xgboost", "logistic_regression"]
+    algorithm: str
+    """One of ALGORITHMS of its kind."""
     parameters: Mapping[str, Any]
-    metric: Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
+    metric: str
+    """One of METRICS of its kind."""
     seed: int = 0
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()

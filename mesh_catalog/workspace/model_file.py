@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
+    ALGORITHMS,
+    LESS_IS_BETTER,
+    METRICS,
     DomainSpec,
     FeatureRef,
     GateSpec,
+    ModelKind,
     ModelSpec,
     MonitorSpec,
     RetrainSpec,
@@ -24,8 +29,6 @@ from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
 
-_Algorithm = Literal["xgboost", "logistic_regression"]
-_Metric = Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
 _KEYS: Final = (
     "model",
     "goal",
@@ -46,6 +49,7 @@ _KEYS: Final = (
     "seed",
 )
 _DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
+_MOST: Final = 1e300
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -59,27 +63,27 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
-    section.choice("kind", ("binary",))
+    kind: ModelKind = section.choice("kind", tuple(METRICS))  # type: ignore[assignment]
     product, target = _target(section)
-    algorithm, parameters = _algorithm(section)
+    algorithm, parameters = _algorithm(section, ALGORITHMS[kind])
     return ModelSpec(
         name=name,
         domain=domain,
         folder=path.parent,
         goal=section.text("goal"),
         decides=section.optional_text("decides"),
-        kind="binary",
+        kind=kind,
         target_product=product,
         target=target,
         features=_features(section),
         entity=section.names("entity"),
         event_time=section.text("event_time"),
         split=_split(section),
-        algorithm=algorithm,  # type: ignore[arg-type]
+        algorithm=algorithm,
         parameters=parameters,
-        metric=section.choice("metric", get_args(_Metric)),  # type: ignore[arg-type]
+        metric=section.choice("metric", METRICS[kind]),
         seed=_whole(section, "seed"),
-        gate=_gate(section),
+        gate=_gate(section, METRICS[kind]),
         monitor=_monitor(section),
         retrain=_retrain(section),
         rollout=read_rollout(section),
@@ -129,16 +133,16 @@ def _split(section: Section) -> SplitSpec:
     return SplitSpec(test=test, gap=split.duration("gap") or timedelta(0), train=train)
 
 
-def _algorithm(section: Section) -> tuple[str, dict[str, Any]]:
+def _algorithm(section: Section, known: Sequence[str]) -> tuple[str, dict[str, Any]]:
     value = section.data.get("algorithm")
     if isinstance(value, str):
-        return section.choice("algorithm", get_args(_Algorithm)), {}
+        return section.choice("algorithm", known), {}
     if not isinstance(value, dict):
         raise section.error(
             "'algorithm' must be a name or a mapping, for example {name: xgboost, max_depth: 6}.", "algorithm"
         )
     inner = Section(section.document, tuple(value), place=("algorithm",), data=value)
-    name = inner.choice("name", get_args(_Algorithm))
+    name = inner.choice("name", known)
     parameters = {key: one for key, one in value.items() if key != "name"}
     for key, one in parameters.items():
         if not _PARAMETER.fullmatch(key) or isinstance(one, bool) or not isinstance(one, int | float):
@@ -153,15 +157,24 @@ def _whole(section: Section, key: str) -> int:
     return int(value)
 
 
-def _gate(section: Section) -> GateSpec:
-    gate = section.section("gate", ("beats_champion", "at_least"))
-    least = gate.section("at_least", get_args(_Metric))
+def _gate(section: Section, metrics: Sequence[str]) -> GateSpec:
+    gate = section.section("gate", ("beats_champion", "at_least", "at_most"))
+    losses = tuple(name for name in metrics if name in LESS_IS_BETTER)
     return GateSpec(
         beats_champion=gate.number("beats_champion", least=0, most=1, default=GateSpec().beats_champion),
-        at_least={
-            name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
-        },
+        at_least=_limits(gate.section("at_least", metrics)),
+        at_most=_limits(gate.section("at_most", losses)),
     )
+
+
+def _limits(section: Section) -> dict[str, float]:
+    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
+    return {
+        name: section.number(
+            name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0
+        )
+        for name in section.data
+    }
 
 
 def _monitor(section: Section) -> MonitorSpec:
