@@ -16,11 +16,11 @@ from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
-    "AlertChannel",
-    "AlertSpec",
     "ALGORITHMS",
     "LESS_IS_BETTER",
     "METRICS",
+    "AlertChannel",
+    "AlertSpec",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",

@@ -41,7 +41,7 @@ def escalate(mesh: Mesh, *, now: datetime | None = None) -> Escalated:
 def _step(mesh: Mesh, alert: AlertRecord, now: datetime) -> bool:
     domain = mesh.workspace.domains.get(alert.domain)
     spec = domain.alerts if domain is not None else None
-    chain = [(channel.name,) for channel in spec.escalate] if spec is not None else []
+    chain: list[tuple[str, ...]] = [(channel.name,) for channel in spec.escalate] if spec is not None else []
     if not chain:
         chain = [tuple(channel.name for channel in spec.tell)] if spec is not None else [()]
     names = chain[min(alert.step, len(chain) - 1)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mesh_catalog.cli.export_sagemaker import sagemaker
 from mesh_catalog.cli.export_prometheus import prometheus
+from mesh_catalog.cli.export_sagemaker import sagemaker
 from mesh_catalog.cli.export_standards import odcs, odps
 
 if TYPE_CHECKING:

@@ -279,7 +279,7 @@ def _von_mises_limit(x: float) -> float:
         term = factor * math.sqrt(y) * math.exp(-q) * float(special.kv(0.25, q))
         total += term
         if abs(term) < 1e-7:
-            return total
+            return float(total)
         k += 1
 
 
