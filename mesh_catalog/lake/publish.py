@@ -25,11 +25,9 @@ from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
 from mesh_catalog.catalog.runs import (
     finish_run,
     latest_version,
-    start_run,
 )
 from mesh_catalog.errors import ConflictError
 from mesh_catalog.lake.adopted import note_newest_version
-from mesh_catalog.lake.audit import conflict
 from mesh_catalog.lake.batch import commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
 from mesh_catalog.lake.consent import remove_withdrawn
@@ -43,6 +41,7 @@ from mesh_catalog.lake.frames import (
 )
 from mesh_catalog.lake.making import make_batch
 from mesh_catalog.lake.manifest import Committed
+from mesh_catalog.lake.messages import conflict
 from mesh_catalog.lake.table import TableState
 from mesh_catalog.lake.together import publish_group
 
@@ -152,16 +151,8 @@ def _commit_member(
     mesh: Mesh, spark: SparkSession, product: ProductSpec, run_id: str, group: Group
 ) -> Committed | None:
     """Commit one product of a set; the catalog is told when all of it is committed."""
-    run = start_run(
-        mesh.catalog,
-        product=product.name,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=product.contract.version,
-        definition_digest=definition_digest(product),
-    )
-    with recorded(mesh, run):
+    digest = definition_digest(product)
+    with recorded(mesh, product.contract, run_id=run_id, definition_digest=digest) as run:
         state = _known_state(spark, mesh, product)
         state, rows = remove_withdrawn(
             spark, mesh, product.contract, table_location(mesh.settings, product.name), state, run_id=run
@@ -193,16 +184,8 @@ def _publish_run(
 ) -> PublishResult:
     """One run: the transform over one slice of its inputs, written as one batch."""
     started = time.monotonic()
-    run = start_run(
-        mesh.catalog,
-        product=product.name,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=product.contract.version,
-        definition_digest=definition_digest(product) if interval is None else None,
-    )
-    with recorded(mesh, run):
+    digest = definition_digest(product) if interval is None else None
+    with recorded(mesh, product.contract, run_id=run_id, definition_digest=digest) as run:
         for attempt in range(ATTEMPTS):
             try:
                 return _publish_once(spark, mesh, product, run, started, interval=interval, changes=changes)

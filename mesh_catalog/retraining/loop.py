@@ -110,7 +110,7 @@ def plan_retraining(mesh: Mesh, model: ModelSpec) -> Decision:
 
 
 def _decide(mesh: Mesh, model: ModelSpec, *, force: bool) -> tuple[Decision, str | None]:
-    verdicts = read_verdicts(mesh.catalog, model.name, model.retrain.of)
+    verdicts = read_verdicts(mesh.catalog, model.name, kind="data_drift", limit=model.retrain.of)
     newest = verdicts[0].id if verdicts else None
     if force:
         return Decision(train=True, reasons=("asked for by hand",)), newest

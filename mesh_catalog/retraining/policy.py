@@ -45,9 +45,9 @@ def decide(
     if newest.id == settled_verdict:
         return Decision(train=False, reasons=("the newest verdict has been answered already",))
     recent = verdicts[: policy.of]
-    drifted = sum(verdict.drifted for verdict in recent)
+    drifted = sum(verdict.outcome == "fail" for verdict in recent)
     told = f"drift in {drifted} of the newest {len(recent)} windows, {policy.needed} of {policy.of} needed"
-    if not newest.drifted or drifted < policy.needed:
+    if newest.outcome != "fail" or drifted < policy.needed:
         return Decision(train=False, reasons=(told,))
     if (
         last_trained_until is not None
@@ -56,6 +56,4 @@ def decide(
     ):
         ends = last_trained_until + policy.cooldown
         return Decision(train=False, reasons=(told, f"cooldown until {ends:%Y-%m-%d %H:%M} of event time"))
-    return Decision(
-        train=True, reasons=(told, f"share {newest.share:.2f}, limit {newest.limit:.2f}", "cooldown is over")
-    )
+    return Decision(train=True, reasons=(told, newest.reason, "cooldown is over"))
