@@ -147,7 +147,11 @@ def publish_staged(
         for folder in _staged(spark, f"{location}/{kind}"):
             number, _, name = str(folder.getName()).partition("-")
             run_id = unquote(name)
-            told = {"owner": owner, "inputs": {contract.id: committed.get(run_id)}, "run_id": f"{run_id}{mark}"}
+            told: dict[str, Any] = {
+                "owner": owner,
+                "inputs": {contract.id: committed.get(run_id)},
+                "run_id": f"{run_id}{mark}",
+            }
             if run_id in committed:
                 kept_out = promised(contract)
                 told["columns"] = _origins(contract, kept_out)

@@ -1,7 +1,7 @@
 """`monitor.drift` of model.yaml: which drift methods and thresholds hold, for all columns, a type of them, or one.
 
-    drift: {method: psi, threshold: 0.2, correction: fdr, categorical: {method: chisquare},
-            columns: {amount: {method: wasserstein, threshold: 0.1}}}
+drift: {method: psi, threshold: 0.2, correction: fdr, categorical: {method: chisquare},
+        columns: {amount: {method: wasserstein, threshold: 0.1}}}
 """
 
 from __future__ import annotations
