@@ -122,7 +122,7 @@ def reached(catalog: Catalog, name: str, *, direction: Direction) -> tuple[Node,
     newest = NewestVersions()
     with catalog.read() as connection:
         root = find_node(catalog, connection, name)
-        keys = walk_ends(connection, root, direction)
+        keys = walk_ends(connection, root, direction, newest)
         nodes = read_nodes(connection, keys, newest)
         unknown = [*strangers(keys - nodes.keys()), *unfinished_runs(connection, {root, *keys}, direction)]
     if unknown:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, String, cast, literal, select
+from sqlalchemy import Connection, Select, String, cast, literal, null, select
 
 from mesh_catalog.catalog.edges import SOURCE
 from mesh_catalog.catalog.nodes import NodeKey, by_kind
@@ -67,18 +67,28 @@ def walk(
     return _ordered(found), []
 
 
-def walk_ends(connection: Connection, root: NodeKey, direction: Direction) -> set[NodeKey]:
-    """The nodes of `walk` without its links, the root left out: one query, however far it goes."""
-    e, v = edges.c, versions.c
-    near, far = (e.from_kind, e.from_name), (e.to_kind, e.to_name)
+def walk_ends(connection: Connection, root: NodeKey, direction: Direction, newest: NewestVersions) -> set[NodeKey]:
+    """The nodes of `walk` without its links, the root left out; downstream by one query, however far that goes."""
     if direction == "upstream":
-        near, far = far, near
-    kept_from = select(v.kept_from).where(v.product == e.to_name).order_by(v.version.desc()).limit(1).scalar_subquery()
-    holds = e.last_version.is_(None) | ((e.to_kind == "product") & (e.last_version >= kept_from))
-    start = (cast(literal(value), String).label(name) for name, value in zip(("kind", "name"), root, strict=True))
-    ends = select(*start).cte("ends", recursive=True)
-    step = select(*far).join(ends, (near[0] == ends.c.kind) & (near[1] == ends.c.name)).where(holds)
-    return {(kind, name) for kind, name in connection.execute(select(ends.union(step))).all()} - {root}
+        links, _ = walk(connection, root, direction, None, newest)
+        return {link.source for link in links} - {root}
+    rows = connection.execute(_everything_after(root)).tuples().all()
+    newest.learn(connection, {name for kind, name, _ in rows if kind == "product"})
+    return {(kind, name) for kind, name, version in rows if _holds(kind, name, version, newest)} - {root}
+
+
+def _everything_after(root: NodeKey) -> Select[str, str, int | None]:
+    """Kind, name and the version of the edge that led there: of those edges too that hold no more, the last of a way.
+
+    Whether an edge holds is thereby asked once a node, not once an edge.
+    """
+    e, v = edges.c, versions.c
+    start = [cast(literal(value), String).label(name) for name, value in zip(("kind", "name"), root, strict=True)]
+    ends = select(*start, cast(null(), e.last_version.type).label("version")).cte("ends", recursive=True)
+    kept_from = select(v.kept_from).where(v.product == ends.c.name).order_by(v.version.desc()).limit(1)
+    holds = ends.c.version.is_(None) | ((ends.c.kind == "product") & (ends.c.version >= kept_from.scalar_subquery()))
+    from_here = (e.from_kind == ends.c.kind) & (e.from_name == ends.c.name)
+    return select(ends.union(select(e.to_kind, e.to_name, e.last_version).join(ends, from_here).where(holds)))
 
 
 def _ordered(found: Iterable[Link]) -> list[Link]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select, true
 
 from mesh_catalog.catalog.search_index import (
     FACETS,
@@ -265,10 +265,14 @@ def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[in
     for one in several:
         for word in one.meant:
             of.setdefault(word, []).append(one)
-    query = select(p.asset_id, p.word_id, p.impact).where(
-        among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of))
-    )
-    for asset, word, impact in connection.execute(query):
+    mine = select(p.asset_id, p.word_id, p.impact)
+    if connection.dialect.name == "postgresql":  # else it reads all that a word has, which may be a million
+        asked = value_list(connection, sorted(pool))
+        each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
+        query = select(each.c.asset_id, each.c.word_id, each.c.impact).select_from(asked.join(each, true()))
+    else:
+        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of)))
+    for asset, word, impact in connection.execute(query).tuples().all():
         for one in of[word]:
             one.take(asset, word, impact)
 

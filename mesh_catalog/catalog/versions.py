@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select, true
 
 from mesh_catalog.catalog.store import Catalog, value_list
 from mesh_catalog.catalog.tables import contracts, products, runs, versions
@@ -84,14 +84,7 @@ class NewestVersions:
         if not wanted:
             return
         self._known.update(dict.fromkeys(wanted))
-        asked = value_list(connection, wanted)
-        v = versions.c
-        highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
-        newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
-        query = select(v.product, v.version, v.kept_from).join(
-            newest, (newest.c.product == v.product) & (newest.c.version == v.version)
-        )
-        for product, version, kept_from in connection.execute(query).all():
+        for product, version, kept_from in connection.execute(_newest(connection, wanted)).all():
             self._known[product] = (version, kept_from)
 
     def version(self, name: str) -> int | None:
@@ -103,6 +96,21 @@ class NewestVersions:
         """Whether rows of a version may still be in the table. Of what was learned."""
         known = self._known.get(name)
         return known is not None and version >= known[1]
+
+
+def _newest(connection: Connection, names: Collection[str]) -> Select[str, int, int]:
+    """Product, newest version and the oldest whose rows may be left: one look a product, not a scan of all."""
+    asked = value_list(connection, names)
+    v = versions.c
+    if connection.dialect.name == "postgresql":
+        mine = select(v.product, v.version, v.kept_from).where(v.product == asked.c.value)
+        last = mine.order_by(v.version.desc()).limit(1).lateral()
+        return select(last.c.product, last.c.version, last.c.kept_from).select_from(asked.join(last, true()))
+    highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
+    newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
+    return select(v.product, v.version, v.kept_from).join(
+        newest, (newest.c.product == v.product) & (newest.c.version == v.version)
+    )
 
 
 def _select_versions(catalog: Catalog, query: Any) -> list[VersionRecord]:
