@@ -49,7 +49,11 @@ _Found = TypeVar("_Found", bound=BaseModel)
 
 
 def statistics_document(profile: Profile) -> dict[str, Any]:
-    """`statistics.json` of the rows of a profile. Ten buckets a number, as Model Monitor has them; no KLL sketch."""
+    """`statistics.json` of the rows of a profile: ten buckets a number, and a sketch, as Model Monitor has them.
+
+    An item of a KLL sketch's level n stands for 2^n rows, so a value that occurs 5 times is an item of levels 0 and 2:
+    the sketch says what the profile says, and no less.
+    """
     found = distributions(profile)
     features = [_statistics(name, column, found.get(name)) for name, column in profile.columns.items()]
     return {"version": 0.0, "dataset": {"item_count": profile.rows}, "features": features}
@@ -91,8 +95,15 @@ def _number_statistics(column: ColumnProfile, counts: Counts | None) -> dict[str
         "std_dev": column.deviation,
         "min": low,
         "max": high,
-        "distribution": {"kll": {"buckets": buckets}},
+        "distribution": {"kll": {"buckets": buckets, "sketch": _sketch(counts)}},
     }
+
+
+def _sketch(counts: Counts) -> dict[str, Any]:
+    levels = range(int(counts.counts.max()).bit_length())
+    values = counts.values.astype(float)
+    data = [values[(counts.counts >> level) & 1 == 1].tolist() for level in levels]
+    return {"parameters": {"c": 0.64, "k": 2048.0}, "data": data}
 
 
 def contract_constraints(profile: Profile, contract: Contract | None) -> Constraints:
@@ -261,17 +272,10 @@ def _merged(general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
 
 
 class _Sketch(_Model):
-    data: list[list[float]] = Field(default_factory=list)
-
-
-class _Bucket(_Model):
-    lower_bound: float = Field(allow_inf_nan=False)
-    upper_bound: float = Field(allow_inf_nan=False)
-    count: float = Field(ge=0, allow_inf_nan=False)
+    data: list[list[float]] = Field(default_factory=list, max_length=62)
 
 
 class _Kll(_Model):
-    buckets: list[_Bucket] = Field(default_factory=list)
     sketch: _Sketch | None = None
 
 
@@ -313,8 +317,8 @@ class _Statistics(_Model):
 def read_statistics(path: Path) -> dict[str, Counts]:
     """A team's `statistics.json`, as the baseline that `check_constraints` compares with.
 
-    A number comes from its KLL sketch, where an item of level n stands for 2^n rows; from the middles of its buckets
-    where there is no sketch. Columns without a distribution are left out.
+    A number comes from its KLL sketch, where an item of level n stands for 2^n rows. Columns without a sketch or values
+    are left out: ten buckets alone do not tell a distance.
 
     Raises:
         NotFoundError: There is no such file.
@@ -330,12 +334,11 @@ def _baseline(feature: _FeatureStatistics) -> Counts | None:
         return Counts.of({one.value: round(one.count) for one in texts.distribution.categorical.buckets})
     if numbers is None or numbers.distribution is None or numbers.distribution.kll is None:
         return None
-    kll = numbers.distribution.kll
-    if kll.sketch is not None and any(kll.sketch.data):
-        pairs = [(value, 2**level) for level, items in enumerate(kll.sketch.data) for value in items]
-    else:
-        pairs = [((one.lower_bound + one.upper_bound) / 2, round(one.count)) for one in kll.buckets]
-    kept = [(value, count) for value, count in pairs if math.isfinite(value) and count]
+    sketch = numbers.distribution.kll.sketch
+    if sketch is None:
+        return None
+    pairs = [(value, 2**level) for level, items in enumerate(sketch.data) for value in items]
+    kept = [(value, count) for value, count in pairs if math.isfinite(value)]
     return Counts.summed(np.array([value for value, _ in kept], dtype=float), np.array([n for _, n in kept], dtype=int))
 
 

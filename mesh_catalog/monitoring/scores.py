@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -271,16 +272,16 @@ def _rank_gaps(counts: NDArray[np.float64], ranks: NDArray[np.float64]) -> float
 
 def _von_mises_limit(x: float) -> float:
     """The limiting distribution of the Cramér-von Mises statistic (Csörgő and Faraway 1996, 1.3), as scipy sums it."""
-    total, k = 0.0, 0
-    while True:
+    total = 0.0
+    for k in count():
         y = 4 * k + 1
         q = y * y / (16 * x)
         factor = math.exp(special.gammaln(k + 0.5) - special.gammaln(k + 1)) / (math.pi**1.5 * math.sqrt(x))
         term = factor * math.sqrt(y) * math.exp(-q) * float(special.kv(0.25, q))
         total += term
         if abs(term) < 1e-7:
-            return float(total)
-        k += 1
+            break
+    return total
 
 
 def _anderson_darling(sample: Sample) -> float:
@@ -305,7 +306,7 @@ def _anderson_darling(sample: Sample) -> float:
         return float(levels.max())
     if statistic > critical.max():
         return float(levels.min())
-    return math.exp(np.polyval(np.polyfit(critical, np.log(levels), 2), statistic))
+    return math.exp(float(np.polyval(np.polyfit(critical, np.log(levels), 2), statistic)))
 
 
 def _anderson_variance(rows: tuple[int, int]) -> float:

@@ -76,7 +76,7 @@ def test_a_named_method_and_threshold_decide_and_the_others_keep_their_defaults(
         found = {column.column: column for column in result.columns}
         assert (found["x"].method, found["x"].threshold, found["x"].drifted) == ("PSI", 5.0, False)
         assert (found["y"].method, found["y"].threshold, found["y"].drifted) == ("K-S p_value", 1.0, True)
-        assert found["w"].reason == "ks does not take categorical columns, only 'numerical'"
+        assert found["w"].reason == "ks does not take categorical columns, only numerical"
         assert result.share == 0.5
         with pytest.raises(NotFoundError, match="no column 'z' on either side"):
             compare_sides(one, other, spec=DriftSpec(columns={"z": MethodChoice()}))
