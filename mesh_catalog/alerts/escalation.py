@@ -41,9 +41,9 @@ def escalate(mesh: Mesh, *, now: datetime | None = None) -> Escalated:
 def _step(mesh: Mesh, alert: AlertRecord, now: datetime) -> bool:
     domain = mesh.workspace.domains.get(alert.domain)
     spec = domain.alerts if domain is not None else None
-    chain: list[tuple[str, ...]] = [(channel.name,) for channel in spec.escalate] if spec is not None else []
+    chain = [[channel.name] for channel in spec.escalate] if spec is not None else []
     if not chain:
-        chain = [tuple(channel.name for channel in spec.tell)] if spec is not None else [()]
+        chain = [[channel.name for channel in spec.tell] if spec is not None else []]
     names = chain[min(alert.step, len(chain) - 1)]
     due_at = now + spec.acknowledge if spec is not None and alert.step + 1 < len(chain) else None
     around = look_around(mesh, alert)

@@ -50,7 +50,6 @@ def close_with_check(mesh: Mesh, incident_id: str, check: str, *, version: int |
     Raises:
         NotFoundError: No such incident, product or rule.
         RefusedError: It is closed; the rule was there before; it holds on the version; the product has no part in it.
-        StorageError: The version cannot be read.
     """
     from mesh_catalog.alerts.proof import run_rule
 

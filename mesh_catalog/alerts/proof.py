@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh_catalog.contracts.contract import ROW_RULES
-from mesh_catalog.errors import InputError, NotFoundError
+from mesh_catalog.errors import InputError, NotFoundError, StorageError
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -27,7 +27,6 @@ def run_rule(mesh: Mesh, contract: Contract, rule: Rule, version: int) -> RuleRu
 
     Raises:
         NotFoundError: No such version.
-        StorageError: Its files cannot be read.
     """
     from mesh_catalog.access.gate import request_read
     from mesh_catalog.catalog.inventory import read_version_columns
@@ -47,7 +46,7 @@ def run_rule(mesh: Mesh, contract: Contract, rule: Rule, version: int) -> RuleRu
         view = query.inputs[0].view
         translated = to_datafusion(resolve_columns(query, {view: {name: types[name] for name in columns}}).tree)
         table = query_batches({view: ticket}, translated, lower_case=True).read_all()
-    except InputError as error:
+    except (InputError, StorageError) as error:  # the engine cannot say it, or upkeep took the files
         return RuleRun(broken=None, reason=str(error))
     return RuleRun(broken=int(table.column(0)[0].as_py()))
 

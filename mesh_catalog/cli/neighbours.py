@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.catalog.alerts import AlertRecord
     from mesh_catalog.catalog.verdicts import VerdictRecord
 
-__all__ = ["alert_lines", "downstream_lines", "neighbour_lines", "tell_verdicts", "upstream_lines"]
+__all__ = ["downstream_lines", "tell"]
 
 
-def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[AlertRecord]:
-    """Alert of verdicts that fail or warn, and close the alerts of those that pass."""
+def tell(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[str]:
+    """Alert of verdicts that fail or warn, close the alerts of those that pass, and say so and whom it concerns.
+
+    Args:
+        verdicts: Of one subject, as they were recorded.
+    """
     from mesh_catalog.alerts.verdicts import tell_verdict
 
-    return [alert for verdict in verdicts if (alert := tell_verdict(mesh, verdict)) is not None]
+    alerts = [alert for verdict in verdicts if (alert := tell_verdict(mesh, verdict)) is not None]
+    told = [f"alert: {alert.id} {alert.title}, {alert.state}" for alert in alerts]
+    return [*_neighbour_lines(mesh, verdicts), *told]
 
 
-def alert_lines(alerts: Sequence[AlertRecord]) -> list[str]:
-    """`alert: 4be1c2a90f37 payments.fraud: data drift, open`."""
-    return [f"alert: {alert.id} {alert.title}, {alert.state}" for alert in alerts]
-
-
-def neighbour_lines(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[str]:
+def _neighbour_lines(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[str]:
     """Upstream of a model, downstream of a product whose columns drifted."""
     subject = next(iter(verdicts), None)
     if subject is None:
         return []
     if subject.subject_kind == "model":
-        return upstream_lines(mesh, subject.subject)
+        return _upstream_lines(mesh, subject.subject)
     bad = [
         one.column
         for verdict in verdicts
@@ -42,7 +42,7 @@ def neighbour_lines(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[str]:
     return downstream_lines(mesh, subject.subject, bad)
 
 
-def upstream_lines(mesh: Mesh, model: str) -> list[str]:
+def _upstream_lines(mesh: Mesh, model: str) -> list[str]:
     """`upstream: payments.terminal_risk drifted on 2026-06-13, owner risk-data`."""
     from mesh_catalog.alerts.affected import upstream_drift
 

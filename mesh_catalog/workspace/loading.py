@@ -33,6 +33,7 @@ from mesh_catalog.workspace.kpis_file import (
 )
 from mesh_catalog.workspace.life_cycles import check_life_cycle
 from mesh_catalog.workspace.model_file import read_model_file
+from mesh_catalog.workspace.monitor_section import read_monitor_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
 from mesh_catalog.workspace.policies import unknown_purposes
@@ -308,7 +309,13 @@ class _Loader:
                 "has no build.sql, build.py or source.yaml beside it: nothing can be published. Add one.", path=path
             )
         return ProductSpec(
-            name=contract.id, domain=domain, folder=folder, contract=contract, build=build, source=source
+            name=contract.id,
+            domain=domain,
+            folder=folder,
+            contract=contract,
+            build=build,
+            source=source,
+            monitor=read_monitor_file(folder, self.root),
         )
 
 

@@ -18,12 +18,11 @@ from mesh_catalog.specs import (
     GateSpec,
     ModelKind,
     ModelSpec,
-    MonitorSpec,
     RetrainSpec,
     SplitSpec,
     split_name,
 )
-from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
+from mesh_catalog.workspace.monitor_section import MODEL_KEYS, read_monitor
 from mesh_catalog.workspace.rollout_section import read_rollout
 from mesh_catalog.workspace.section import Section
 
@@ -84,7 +83,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         metric=section.choice("metric", METRICS[kind]),
         seed=_whole(section, "seed"),
         gate=_gate(section, METRICS[kind]),
-        monitor=_monitor(section),
+        monitor=read_monitor(section.section("monitor", MODEL_KEYS)),
         retrain=_retrain(section),
         rollout=read_rollout(section),
         purposes=section.names("purpose"),
@@ -175,19 +174,6 @@ def _limits(section: Section) -> dict[str, float]:
         )
         for name in section.data
     }
-
-
-def _monitor(section: Section) -> MonitorSpec:
-    monitor = section.section("monitor", ("window", "drift_share", "drift"))
-    default = MonitorSpec()
-    window = monitor.duration("window")
-    if window is not None and not window:
-        raise monitor.error("window must be longer than nothing.", "window")
-    return MonitorSpec(
-        window=window or default.window,
-        drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
-        drift=read_drift(monitor.section("drift", DRIFT_KEYS)),
-    )
 
 
 def _retrain(section: Section) -> RetrainSpec:

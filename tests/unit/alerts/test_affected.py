@@ -12,6 +12,7 @@ from mesh_catalog.alerts.verdicts import tell_verdict
 from mesh_catalog.catalog.alerts import read_alerts
 from mesh_catalog.catalog.outbox import read_deliveries
 from mesh_catalog.catalog.tables import column_edges
+from mesh_catalog.cli.neighbours import tell
 from mesh_catalog.errors import NotFoundError
 from tests.unit.alerts.conftest import ALERTS
 from tests.unit.alerts.receivers import Webhook
@@ -116,3 +117,21 @@ def test_a_models_alert_names_the_products_upstream_that_drifted(mesh: Mesh, hoo
     assert found.sentence == sentence
     tell_verdict(mesh, model_verdict(3))
     assert f"upstream: {sentence}" in hook.got[0]["message"]
+
+
+def test_lines_under_a_verdict_say_whom_it_concerns_and_which_alert_it_is(crm: Mesh) -> None:
+    verdict = drift_verdict(1)
+    record(crm.catalog, verdict)
+    lines = tell(crm, [verdict])
+    (alert,) = read_alerts(crm.catalog)
+    assert lines == [
+        "downstream: crm.churn (owner crm@example.org) uses crm.spend.spend_7d",
+        "downstream: payments.fraud (owner payments-team) uses payments.transactions.tx_amount",
+        f"alert: {alert.id} payments.transactions: data drift, open",
+    ]
+    upstream = tell(crm, [model_verdict(1, subject="crm.churn", outcome="pass")])
+    assert upstream == [
+        "upstream: payments.transactions drifted on 2026-06-02, owner payments-team",
+        "upstream: no monitor looked at crm.spend",
+    ]
+    assert tell(crm, []) == []

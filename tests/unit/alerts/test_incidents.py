@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -126,6 +127,16 @@ def test_without_rows_of_then_the_incident_says_that_the_rule_was_not_run(mesh: 
     mesh = edited(mesh, maximum=", maximum: 50000")
     done = close_with_check(mesh, incident.id, "payments.transactions:tx_amount.maximum")
     assert done.proof == "not run on the rows of then: payments.transactions had no version then"
+
+
+def test_files_that_upkeep_took_are_no_proof(mesh: Mesh) -> None:
+    write_rows(mesh, 0, [90_000.0])
+    incident = escalated(mesh)
+    for file in Path(table_location(mesh.settings, "payments.transactions")).glob("*.parquet"):
+        file.unlink()
+    mesh = edited(mesh, maximum=", maximum: 50000")
+    done = close_with_check(mesh, incident.id, "payments.transactions:tx_amount.maximum")
+    assert done.proven_version is None and (done.proof or "").startswith("not run on the rows of then: payments.trans")
 
 
 def test_it_closes_with_a_test_that_was_not_there(mesh: Mesh) -> None:
