@@ -8,6 +8,7 @@ decision is carried out by the next one, and none is ever turned round half-way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import NAMESPACE_URL, uuid5
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["Aliases", "apply_stock", "begin_rollout", "end_rollout", "open_aliases", "take_stock"]
+__all__ = [
+    "Aliases",
+    "Look",
+    "StepwiseRollout",
+    "apply_stock",
+    "begin_rollout",
+    "end_rollout",
+    "open_aliases",
+    "take_stock",
+]
 
 
 class Aliases(Protocol):
@@ -41,6 +51,38 @@ class Aliases(Protocol):
 
     def set_alias(self, model: str, alias: Literal["champion", "challenger"], version: int | None) -> None:
         """Let an alias stand for a version, or for none; idempotent."""
+
+
+Look = Callable[["Mesh", "ModelSpec", RolloutRecord], Observations]
+"""Gives what was observed of the step that a rollout is in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepwiseRollout:
+    """Brings a challenger into production by turns, for a loop that knows no more of it."""
+
+    aliases: Aliases | None = None
+    """MLflow's registry where None."""
+    look: Look | None = None
+    """As of `take_stock`."""
+
+    def turn(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, retraining_id: str) -> Stock:
+        """Begin the rollout where it has not begun, take stock and act on it; returns what was done.
+
+        Raises:
+            As `begin_rollout`, `take_stock` and `apply_stock`.
+        """
+        record = begin_rollout(
+            mesh,
+            model,
+            champion=champion,
+            challenger=challenger,
+            retraining_id=retraining_id,
+            aliases=self.aliases,
+        )
+        stock = take_stock(mesh, model, record, look=self.look)
+        apply_stock(mesh, model, record, stock, aliases=self.aliases)
+        return stock
 
 
 def begin_rollout(
@@ -94,7 +136,7 @@ def take_stock(
     model: ModelSpec,
     rollout: RolloutRecord,
     *,
-    look: Callable[[Mesh, ModelSpec, RolloutRecord], Observations] | None = None,
+    look: Look | None = None,
 ) -> Stock:
     """What is to be done with a rollout now, and why; changes nothing.
 

@@ -29,8 +29,24 @@ from tests.lake.test_models_train import START, Shop, open_shop, payments
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ALARMS = tuple(RolloutAlarm(name=name) for name in ("ratio", "errors", "latency", "prediction_drift", "drift"))
-PLAN = RolloutSpec(steps=(0.0, 0.4), bake_rows=30, alarms=ALARMS)
+ALARMS = (
+    RolloutAlarm(name="ratio"),
+    RolloutAlarm(name="errors"),
+    RolloutAlarm(name="latency", limit=1000),  # a busy machine
+    RolloutAlarm(name="prediction_drift"),
+    RolloutAlarm(name="drift", limit=1.0),
+    RolloutAlarm(name="kpi", kpi="payments.mean_amount"),
+)
+PLAN = RolloutSpec(steps=(0.0, 0.4), bake_rows=10, alarms=ALARMS)
+KPIS = """
+kpis:
+  - name: mean_amount
+    source: payments.transactions
+    grain: day
+    unit: EUR
+    formula: avg(amount)
+    target: {at_least: 0}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +55,8 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
     root = tmp_path_factory.mktemp("rollout")
     for name in ("conf", "domains"):
         (root / name).mkdir()
+    (root / "domains" / "payments").mkdir()
+    (root / "domains" / "payments" / "kpis.yaml").write_text(KPIS)
     for shop in open_shop(spark, root):
         algorithm: dict[str, Any] = {"algorithm": "logistic_regression", "parameters": {}}
         shop.train("1" * 32, **algorithm)
@@ -103,6 +121,11 @@ def test_a_challenger_is_shadowed_then_decides_over_its_entities_then_fails_and_
     signals = {signal.alarm: signal for signal in seen.signals}
     assert signals["errors"].state == "quiet"
     assert signals["latency"].evidence["runs"] == 1
+    assert signals["ratio"].evidence["champion"] + signals["ratio"].evidence["challenger"] == 40
+    assert signals["ratio"].evidence["challenger"] == len({row["card"] for row in split if row["arm"] == "challenger"})
+    assert signals["drift"].evidence["compared"] == 3
+    assert signals["prediction_drift"].state == "quiet"  # the same data and seed made both versions
+    assert len(signals["kpi payments.mean_amount"].evidence["values"]) >= 2
     graph = lineage(mesh.catalog, "payments.risk__predictions", direction="upstream", columns=True)
     assert {link.from_column for link in graph.columns} >= {"amount", "shop"}
 

@@ -29,7 +29,7 @@ from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import ConflictError, GateRefusedError, InputError, NotFoundError
 from mesh_catalog.retraining.judge import Stock
 from mesh_catalog.retraining.rollback import rollback_model
-from mesh_catalog.retraining.rollout import apply_stock, begin_rollout, end_rollout, take_stock
+from mesh_catalog.retraining.rollout import StepwiseRollout, apply_stock, begin_rollout, end_rollout, take_stock
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import RolloutAlarm, RolloutSpec
 from tests.unit.retraining.rollouts import MODEL, aliases_of, looking, prepare, write_model
@@ -192,6 +192,14 @@ def test_a_rollback_ends_the_open_rollout_and_undoes_what_came_last(mesh: Mesh, 
     assert open_rollout(mesh.catalog, MODEL) is None
     assert [one.action for one in read_decisions(mesh.catalog, MODEL)][:1] == ["rollback"]
     assert read_rollout(mesh.catalog, rollout.id).action == ends
+
+
+def test_a_loop_takes_a_rollout_on_by_turns_and_is_told_what_was_done(mesh: Mesh) -> None:
+    model, store = mesh.workspace.model(MODEL), aliases_of(mesh.settings.workspace)
+    quiet = StepwiseRollout(aliases=store, look=looking())
+    told = [quiet.turn(mesh, model, champion=1, challenger=2, retraining_id="r").action for _ in range(4)]
+    assert told == ["advance", "advance", "promote", "promote"]
+    assert aliases(mesh) == (2, None)
 
 
 def test_a_rollback_to_a_version_that_is_not_there_ends_nothing(mesh: Mesh) -> None:
