@@ -103,6 +103,8 @@ def _drawn(counts: ScoreCounts, rng: np.random.Generator) -> ScoreCounts:
 
     positives = rng.poisson(counts.positives).astype(np.float64)
     negatives = rng.poisson(counts.negatives).astype(np.float64)
-    clipped = np.clip(counts.scores, 1e-15, 1 - 1e-15)
+    drawn = positives + negatives > 0
+    scores, positives, negatives = counts.scores[drawn], positives[drawn], negatives[drawn]
+    clipped = np.clip(scores, 1e-15, 1 - 1e-15)
     loss = float(-(positives * np.log(clipped) + negatives * np.log1p(-clipped)).sum())
-    return ScoreCounts(scores=counts.scores, positives=positives, negatives=negatives, loss=loss)
+    return ScoreCounts(scores=scores, positives=positives, negatives=negatives, loss=loss)

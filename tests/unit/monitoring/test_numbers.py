@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_catalog.models.evaluate import ScoreCounts
 from mesh_catalog.monitoring.attribution import ndcg
 from mesh_catalog.monitoring.bias import Group, bias_measures
 from mesh_catalog.monitoring.error_estimate import ErrorModel
@@ -83,21 +84,22 @@ def test_a_group_of_few_rows_is_not_judged() -> None:
     assert [one.outcome for one in told] == ["not_run"] and "30 are needed" in str(told[0].reason)
 
 
-def test_an_interval_of_a_metric_covers_what_other_samples_give() -> None:
+def test_an_interval_of_a_metric_is_as_wide_as_other_samples_differ() -> None:
     rng = np.random.default_rng(0)
 
-    def drawn() -> tuple[np.ndarray, np.ndarray]:
+    def drawn() -> ScoreCounts:
         scores = rng.beta(2, 3, 1500)
-        return scores, (rng.random(1500) < scores).astype(float)
+        labels = (rng.random(1500) < scores).astype(float)
+        return score_counts(scores, labels, 1 - labels)
 
-    scores, labels = drawn()
-    counts = score_counts(scores, labels, 1 - labels)
-    intervals, covered = bootstrap(counts, metrics_of), 0
+    counts = drawn()
+    intervals = bootstrap(counts, metrics_of)
     assert bootstrap(counts, metrics_of) == intervals
-    truth = float(np.mean([metrics_of(score_counts(s, y, 1 - y))["roc_auc"] for s, y in (drawn() for _ in range(40))]))
-    low, high = intervals["roc_auc"]
-    covered = low <= truth <= high
-    assert covered and 0.01 < high - low < 0.1
+    others = [metrics_of(drawn()) for _ in range(150)]
+    for name in ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"):
+        low, high = intervals[name]
+        assert low < metrics_of(counts)[name] < high
+        assert (high - low) / 3.92 == pytest.approx(np.std([one[name] for one in others]), rel=0.3), name
 
 
 def test_calibration_turns_scores_into_the_shares_of_ones() -> None:
