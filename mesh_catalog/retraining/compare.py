@@ -64,7 +64,13 @@ class Comparison:
 
 
 def compare_versions(
-    spark: SparkSession, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int
+    spark: SparkSession,
+    mesh: Mesh,
+    model: ModelSpec,
+    *,
+    champion: int,
+    challenger: int,
+    needed_share: float | None = None,
 ) -> Comparison:
     """Score the challenger's test rows with both models and see how sure the difference is.
 
@@ -103,7 +109,7 @@ def compare_versions(
         low=result.low,
         high=result.high,
         better_share=result.better_share,
-        needed_share=model.gate.beats_champion,
+        needed_share=model.gate.beats_champion if needed_share is None else needed_share,
         unmet=check_gate(newer.metrics, model.gate),
     )
 

@@ -19,6 +19,7 @@ from mesh_catalog.catalog.tables.asset_tables import (
 from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
+from mesh_catalog.catalog.tables.loop_tables import approvals, retrain_requests, reviews
 from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
 from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_aliases,
@@ -50,6 +51,7 @@ from mesh_catalog.catalog.tables.search_tables import (
 __all__ = [
     "UtcDateTime",
     "alias_moves",
+    "approvals",
     "audit_events",
     "checks",
     "column_edges",
@@ -75,7 +77,9 @@ __all__ = [
     "openlineage_runs",
     "owners",
     "products",
+    "retrain_requests",
     "retrainings",
+    "reviews",
     "run_files",
     "run_inputs",
     "runs",
