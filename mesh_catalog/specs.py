@@ -503,6 +503,8 @@ class ModelSpec:
     """What of people's lives the decision is about."""
     purposes: tuple[str, ...] = ()
     """What the model is made for; each product upstream must allow it."""
+    left_out: tuple[str, ...] = ()
+    """Features that stand in its frame and are not learned from; set by a search, not by model.yaml."""
     path: Path
 
     @property

@@ -217,8 +217,10 @@ def read_retrainings(catalog: Catalog, model: str, limit: int | None = None) -> 
 
 
 @retried
-def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
-    """Keep a decision; one whose id is known stays as it is.
+def record_decision(
+    catalog: Catalog, record: DecisionRecord, *, aliases: Mapping[str, int | None] | None = None
+) -> None:
+    """Keep a decision and move aliases by it, in one transaction; one whose id is known stays as it is.
 
     Raises:
         NotFoundError: No such model.
@@ -226,6 +228,8 @@ def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
     with catalog.write() as connection:
         require_model(connection, record.model)
         upsert(connection, decisions, [asdict(record)])
+        for alias, version in (aliases or {}).items():
+            move_alias(connection, record.model, alias, version, reason="; ".join(record.reasons), at=record.at)
 
 
 def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> list[DecisionRecord]:

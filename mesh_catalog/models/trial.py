@@ -48,7 +48,7 @@ def try_model(spark: SparkSession, mesh: Mesh, model: ModelSpec) -> float:
             data.where(F.col(SPLIT) == "train"),
             algorithm=model.algorithm,
             parameters=model.parameters,
-            features=plan.features,
+            features=[name for name in plan.features if name not in model.left_out],
             label=plan.target.name,
             keys=(*plan.key_names, time_column),
             rows=counts["train"].rows,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mesh_catalog.catalog.approvals import ApprovalRecord, record_approval
-from mesh_catalog.catalog.decisions import open_retraining
+from mesh_catalog.catalog.decisions import RetrainingRecord, open_retraining
 from mesh_catalog.catalog.domains import read_domain
 from mesh_catalog.catalog.inventory import read_model
 from mesh_catalog.catalog.store import utc_now
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mesh_catalog.catalog.store import Catalog
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["approval_needed", "decide_approval", "deciders", "require_decider"]
+__all__ = ["approval_needed", "decide_approval", "deciders", "require_decider", "waiting_version"]
 
 _TEXT_LIMIT: Final = 1000
 _WORDS: Final = {
@@ -67,6 +67,20 @@ def require_decider(mesh: Mesh, model: str, *, what: str) -> None:
         raise AccessDeniedError(f"{model}: {mesh.principal} cannot {what}. It is for {who} to decide.")
 
 
+def waiting_version(catalog: Catalog, model: str, version: int) -> RetrainingRecord:
+    """The retraining whose challenger waits for a person.
+
+    Raises:
+        GateRefusedError: No version waits, or another one.
+    """
+    waiting = open_retraining(catalog, model)
+    if waiting is None or waiting.step != "waiting_approval":
+        raise GateRefusedError(f"{model}: no version waits for an approval. See: mesh show {model}")
+    if int(waiting.state["challenger"]) != version:
+        raise GateRefusedError(f"{model}: v{waiting.state['challenger']} waits for an approval, not v{version}.")
+    return waiting
+
+
 def decide_approval(mesh: Mesh, model: str, version: int, *, approved: bool, reason: str) -> ApprovalRecord:
     """Keep a person's word on the challenger that waits for it; the loop's next turn acts on it.
 
@@ -78,11 +92,7 @@ def decide_approval(mesh: Mesh, model: str, version: int, *, approved: bool, rea
     """
     if len(reason) > _TEXT_LIMIT or (not approved and not reason.strip()):
         raise InputError(f"{model} v{version}: give a reason of 1 to {_TEXT_LIMIT:,} characters: --reason")
-    waiting = open_retraining(mesh.catalog, model)
-    if waiting is None or waiting.step != "waiting_approval":
-        raise GateRefusedError(f"{model}: no version waits for an approval. See: mesh show {model}")
-    if int(waiting.state["challenger"]) != version:
-        raise GateRefusedError(f"{model}: v{waiting.state['challenger']} waits for an approval, not v{version}.")
+    waiting = waiting_version(mesh.catalog, model, version)
     require_decider(mesh, model, what="approve or reject a version")
     return record_approval(
         mesh.catalog,

@@ -1,4 +1,4 @@
-"""The lease that keeps two runners off one model: renewed while its holder lives, so that a dead one's ends in seconds."""
+"""The lease that keeps two runners off one model: renewed while its holder lives, so that a dead one's ends soon."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.models.algorithms import PARAMETERS
-from mesh_catalog.specs import FeatureRef
+from mesh_catalog.models.algorithms import PARAMETERS, check_parameters
 
 if TYPE_CHECKING:
     from mesh_catalog.specs import ModelSpec
@@ -44,7 +43,7 @@ class Variant:
 
     parameters: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-    """Features, as model.yaml names them."""
+    """Columns that are not learned from, of those that model.yaml names one by one."""
     train_days: float | None = None
     """Length of the training window; None: as `since` or model.yaml says."""
     since: datetime | None = None
@@ -60,8 +59,8 @@ class Variant:
             split = replace(split, train=timedelta(days=self.train_days), since=None)
         elif self.since is not None:
             split = replace(split, train=None, since=self.since)
-        features = tuple(one for one in model.features if _name(one) not in self.left_out)
-        return replace(model, parameters={**model.parameters, **self.parameters}, features=features, split=split)
+        parameters = {**model.parameters, **self.parameters}
+        return replace(model, parameters=parameters, left_out=self.left_out, split=split)
 
     @property
     def text(self) -> str:
@@ -109,9 +108,10 @@ def _drawn(model: ModelSpec, parts: Sequence[str], chance: random.Random, plain:
         found = replace(found, parameters=dict(_parameters(model, chance)))
     if "window" in parts:
         found = _window(model, chance, found)
-    if "features" in parts and len(model.features) > 2:
-        out = [_name(one) for one in model.features if chance.random() > _KEPT_SHARE]
-        found = replace(found, left_out=tuple(out[: len(model.features) - 2]))
+    named = [one.column for one in model.features if one.column]
+    if "features" in parts and len(named) > 2:
+        out = [name for name in named if chance.random() > _KEPT_SHARE]
+        found = replace(found, left_out=tuple(out[: len(named) - 2]))
     return found
 
 
@@ -119,6 +119,8 @@ def _parameters(model: ModelSpec, chance: random.Random) -> Iterator[tuple[str, 
     """Drawn evenly over the logarithm, so that 0.01 to 0.1 is as likely as 0.1 to 1."""
     ranges = {**RANGES.get(model.algorithm, {}), **model.tune.parameters}
     rules = PARAMETERS[model.algorithm]
+    for bound in (0, 1):
+        check_parameters(model.algorithm, {name: pair[bound] for name, pair in ranges.items()})
     for name, (low, high) in ranges.items():
         even = low > 0
         value = math.exp(chance.uniform(math.log(low), math.log(high))) if even else chance.uniform(low, high)
@@ -135,7 +137,3 @@ def _window(model: ModelSpec, chance: random.Random, plain: Variant) -> Variant:
     if math.isinf(pick):
         return replace(plain, whole=True, train_days=None, since=None)
     return replace(plain, whole=False, since=None, train_days=round(base / timedelta(days=1) * pick, 3))
-
-
-def _name(feature: FeatureRef) -> str:
-    return f"{feature.product}.{feature.column}" if feature.column else feature.product

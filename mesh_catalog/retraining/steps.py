@@ -129,14 +129,12 @@ def _higher(metric: str) -> bool:
 
 
 def _compare(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
-    gate = turn.model.gate
-    needed = 1 - gate.beats_champion if record.state.get("obliged") else gate.beats_champion
     comparison = turn.trainer.compare(
         turn.mesh,
         turn.model,
         champion=int(record.state["champion"]),
         challenger=int(record.state["challenger"]),
-        needed_share=needed,
+        obliged=bool(record.state.get("obliged")),
     )
     turn.tell(comparison.sentence)
     return _written(turn, record, "compared", comparison=comparison.to_state(), tries=0)

@@ -30,10 +30,12 @@ class Trainer(Protocol):
     def train(self, mesh: Mesh, model: ModelSpec, *, retraining_id: str) -> int:
         """Train and register the challenger of a retraining, once: a second call tells the first one's version."""
 
-    def compare(
-        self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, needed_share: float
-    ) -> Comparison:
-        """Both versions on the newest rows, which neither has learned from."""
+    def compare(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool) -> Comparison:
+        """Both versions on the newest rows, which neither has learned from; by the model's gate.
+
+        Args:
+            obliged: The champion must not stay: the challenger need only not be surely worse.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,5 @@ class SparkTrainer:
         )
         return trained.version
 
-    def compare(
-        self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, needed_share: float
-    ) -> Comparison:
-        return compare_versions(
-            self.session(), mesh, model, champion=champion, challenger=challenger, needed_share=needed_share
-        )
+    def compare(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool) -> Comparison:
+        return compare_versions(self.session(), mesh, model, champion=champion, challenger=challenger, obliged=obliged)

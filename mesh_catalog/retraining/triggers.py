@@ -73,7 +73,7 @@ def by_request(facts: Facts) -> Iterator[Trigger]:
 
 
 def by_verdicts(facts: Facts, policy: RetrainSpec, kind: TriggerKind) -> Trigger:
-    """Debounce: `needed` of the newest `of` windows failed, the newest among them; those a training has seen are out."""
+    """Debounce: `needed` of the newest `of` windows failed, the newest among them; none that a training has seen."""
     known = [one for one in facts.windows if one.trigger == kind]
     judged = new_windows(facts, kind)
     word = _WORDS[kind]

@@ -11,13 +11,13 @@ from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
     DomainSpec,
     FeatureRef,
-    GateSpec,
     ModelSpec,
     MonitorSpec,
-    RetrainSpec,
     SplitSpec,
     split_name,
 )
+from mesh_catalog.workspace.gate_section import read_approval, read_gate, read_touches
+from mesh_catalog.workspace.retrain_section import read_retrain, read_tune
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -40,9 +40,11 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "tune",
+    "approval",
+    "touches",
     "seed",
 )
-_DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -52,7 +54,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     Raises:
         DocumentError: An unknown key or one that is not supported yet, a missing one, or a value that is not allowed.
     """
-    section = Section(read_document(path), _KEYS, later=("tune", "costs"))
+    section = Section(read_document(path), _KEYS, later=("costs",))
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
@@ -76,9 +78,12 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         parameters=parameters,
         metric=section.choice("metric", get_args(_Metric)),  # type: ignore[arg-type]
         seed=_whole(section, "seed"),
-        gate=_gate(section),
+        gate=read_gate(section, get_args(_Metric)),
         monitor=_monitor(section),
-        retrain=_retrain(section),
+        retrain=read_retrain(section),
+        tune=read_tune(section),
+        approval=read_approval(section),
+        touches=read_touches(section),
         purposes=section.names("purpose"),
         path=path,
     )
@@ -149,17 +154,6 @@ def _whole(section: Section, key: str) -> int:
     return int(value)
 
 
-def _gate(section: Section) -> GateSpec:
-    gate = section.section("gate", ("beats_champion", "at_least"))
-    least = gate.section("at_least", get_args(_Metric))
-    return GateSpec(
-        beats_champion=gate.number("beats_champion", least=0, most=1, default=GateSpec().beats_champion),
-        at_least={
-            name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
-        },
-    )
-
-
 def _monitor(section: Section) -> MonitorSpec:
     monitor = section.section("monitor", ("window", "drift_share"))
     default = MonitorSpec()
@@ -170,18 +164,3 @@ def _monitor(section: Section) -> MonitorSpec:
         window=window or default.window,
         drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
     )
-
-
-def _retrain(section: Section) -> RetrainSpec:
-    retrain = section.section("retrain", ("on", "debounce", "cooldown"), later=("budget",))
-    for index, reason in enumerate(retrain.names("on")):
-        if reason != "drift":
-            later = "is not supported yet" if reason == "performance" else "is not known"
-            raise retrain.error(f"retraining on '{reason[:40]}' {later}. Allowed: drift.", "on", index)
-    needed, of = 1, 1
-    if text := retrain.optional_text("debounce"):
-        match = _DEBOUNCE.fullmatch(text)
-        needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= needed <= of:
-            raise retrain.error(f"debounce '{text[:40]}' must read like 2 of 3.", "debounce")
-    return RetrainSpec(needed=needed, of=of, cooldown=retrain.duration("cooldown") or timedelta(0))
