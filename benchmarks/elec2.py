@@ -130,7 +130,7 @@ class Replay:
         result = retrain_model(lambda: self.spark, self.mesh, model)
         self.trainings["loop"] += result.action != "keep"
         self.promotions["loop"] += result.action == "promote"
-        return f"share {verdict.share:.2f} {'drift' if verdict.drifted else 'no drift'}, {result.action}"
+        return f"{verdict.outcome}: share {verdict.share:.2f}, {result.action}"
 
     def accuracy(self, policy: str) -> PolicyResult:
         def rows(name: str, columns: list[str]) -> pd.DataFrame:

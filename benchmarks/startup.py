@@ -4,7 +4,8 @@
 
 Each run is a whole process: import, session, the first Delta write, an append, a count, stop. Plain is what Delta's
 quick start says (`spark.jars.packages`, no other setting), in a Spark without our jars, its packages downloaded before.
-Ours is `open_session` after `make setup`. They take turns, so that a noisy machine is noisy for both.
+Ours is `open_session` after `make setup`, as `mesh publish` opens it
+for inputs this small (`lake/workload.py`). They take turns, so that a noisy machine is noisy for both.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ from pathlib import Path
 from mesh_catalog.lake.session import close_session, open_session
 from mesh_catalog.settings import load_settings
 place = sys.argv[1] + "/table"
-spark = open_session(load_settings(workspace=Path(sys.argv[1]), environment={{}}), app_name="startup")
+spark = open_session(load_settings(workspace=Path(sys.argv[1]), environment={{}}), app_name="startup", small=True)
 {JOB}
 close_session()
 """

@@ -111,7 +111,7 @@ def summarise(demo: Demo) -> None:
 
     with open_mesh() as mesh:
         payments = latest_version(mesh.catalog, "payments.transactions")
-        verdicts = read_verdicts(mesh.catalog, MODEL, 10)
+        verdicts = read_verdicts(mesh.catalog, MODEL, kind="data_drift", limit=10)
         decisions = read_decisions(mesh.catalog, MODEL)
         champion = read_alias(mesh.catalog, MODEL, "champion")
         mlflow_uri = mesh.settings.mlflow_uri
@@ -122,10 +122,7 @@ def summarise(demo: Demo) -> None:
     print(f"\n── summary   [{time.monotonic() - demo.started:.0f} s]")
     print(f"payments     {payments.total_rows:,} rows in v{payments.version} of payments.transactions, 1 batch refused")
     for verdict in reversed(verdicts):
-        told = "drift" if verdict.drifted else "no drift"
-        print(
-            f"week to      {verdict.window_to:%Y-%m-%d}   {told}, share {verdict.share:.2f}, limit {verdict.limit:.2f}"
-        )
+        print(f"week to      {verdict.window_to:%Y-%m-%d}   {verdict.reason}")
     print(
         f"decision     {decisions[0].action}: {evidence['metric']} {evidence['champion']:.3f} → "
         f"{evidence['challenger']:.3f} on {evidence['rows']:,} payments; champion is v{champion}"

@@ -21,6 +21,9 @@ __all__ = [
     "DashboardSpec",
     "DatabaseSpec",
     "DomainSpec",
+    "DriftMethod",
+    "DriftSpec",
+    "DriftType",
     "FairnessGate",
     "FeatureRef",
     "GateSpec",
@@ -30,6 +33,7 @@ __all__ = [
     "KpiSpec",
     "KpiTarget",
     "KpiTrigger",
+    "MethodChoice",
     "ModelSpec",
     "MonitorSpec",
     "PartitionSpec",
@@ -403,12 +407,66 @@ class GateSpec:
     stability: StabilityGate | None = None
 
 
+DriftMethod = Literal[
+    "anderson",
+    "chisquare",
+    "cramer_von_mises",
+    "ed",
+    "empirical_mmd",
+    "es",
+    "fisher_exact",
+    "g_test",
+    "hellinger",
+    "jensenshannon",
+    "kl_div",
+    "ks",
+    "mannw",
+    "psi",
+    "t_test",
+    "TVD",
+    "wasserstein",
+    "z",
+    "abs_text_content_drift",
+    "perc_text_content_drift",
+]
+"""Evidently's names of its drift methods."""
+DriftType = Literal["numerical", "categorical", "text"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodChoice:
+    """How a column is compared; None: as Evidently would by default."""
+
+    method: DriftMethod | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftSpec:
+    """How drift is decided where it is not by Evidently's defaults: `monitor.drift` of model.yaml."""
+
+    every: MethodChoice = MethodChoice()
+    types: Mapping[DriftType, MethodChoice] = field(default_factory=dict)
+    columns: Mapping[str, MethodChoice] = field(default_factory=dict)
+    correction: Literal["fdr"] | None = None
+    """fdr: p-values are adjusted by Benjamini and Hochberg before they meet their thresholds."""
+
+    def choice(self, column: str, type_: DriftType) -> MethodChoice:
+        """What holds for a column: its own, else its type's, else everyone's; method and threshold each by itself."""
+        order = [self.columns.get(column), self.types.get(type_), self.every]
+        return MethodChoice(
+            method=next((one.method for one in order if one is not None and one.method is not None), None),
+            threshold=next((one.threshold for one in order if one is not None and one.threshold is not None), None),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonitorSpec:
     window: timedelta = timedelta(days=1)
     """The current window: the newest batches of predictions, this far back in event time."""
     drift_share: float = 0.5
     """Share of drifted columns from which the window counts as drifted; Evidently's default."""
+    drift: DriftSpec = DriftSpec()
 
 
 TriggerKind = Literal[

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from mesh_catalog.monitoring.drift import ColumnDrift, Comparison, DriftResult
 
-__all__ = ["command", "drift_rows", "drift_sentence"]
+__all__ = ["command", "drift_rows"]
 
 
 @click.command("drift")
@@ -44,7 +44,7 @@ def command(reference: str, current: str, columns: str | None, share: float, htm
         emit_json(result.to_dict())
         return
     print_table(drift_rows(result), ("column", "type", "drift", "score", "threshold", "method"))
-    click.echo(drift_sentence(result))
+    click.echo(result.sentence)
     if html is not None:
         click.echo(f"report: {html}", err=True)
 
@@ -92,16 +92,3 @@ def _strength(column: ColumnDrift) -> tuple[bool, bool, float, str]:
         return True, True, 0.0, column.column
     ratio = column.score / column.threshold
     return not column.drifted, False, ratio if "p_value" in column.method else -ratio, column.column
-
-
-def drift_sentence(result: DriftResult) -> str:
-    """`drift in 3 of 11 columns (share 0.27, limit 0.30): no drift of the whole`."""
-    compared = [column for column in result.columns if column.reason is None]
-    drifted = sum(column.drifted for column in compared)
-    left_out = len(result.columns) - len(compared)
-    rest = f", {left_out} not compared" if left_out else ""
-    verdict = "drift of the whole" if result.drifted else "no drift of the whole"
-    return (
-        f"drift in {drifted} of {len(compared)} columns{rest} "
-        f"(share {result.share:.2f}, limit {result.limit:.2f}): {verdict}"
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mesh_catalog.catalog.verdicts import VerdictRecord
+    from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
 
 __all__ = ["command"]
 
@@ -43,20 +43,17 @@ def command(model: str, open_report: bool, as_json: bool) -> None:
 
 
 def _print(verdict: VerdictRecord) -> None:
-    from mesh_catalog.cli.drift import drift_rows, drift_sentence
     from mesh_catalog.cli.output import print_table
-    from mesh_catalog.monitoring.drift import ColumnDrift, DriftResult
 
-    result = DriftResult(
-        drifted=verdict.drifted,
-        share=verdict.share,
-        limit=verdict.limit,
-        columns=tuple(ColumnDrift(**column) for column in verdict.columns),
-    )
-    print_table(drift_rows(result), ("column", "type", "drift", "score", "threshold", "method"))
+    print_table([_row(measure) for measure in verdict.measures], ("column", "outcome", "score", "threshold", "method"))
     day = verdict.window_to.date().isoformat() if verdict.window_to else verdict.current
-    click.echo(f"{day}   {drift_sentence(result)}")
+    click.echo(f"{day}   {verdict.outcome}: {verdict.reason}")
     click.echo(f"             {verdict.current} against {verdict.reference}")
     click.echo(f"             report: {verdict.report_html}")
-    if verdict.drifted:
-        click.echo(f"next: mesh retrain {verdict.model}", err=True)
+    if verdict.outcome == "fail":
+        click.echo(f"next: mesh retrain {verdict.subject}", err=True)
+
+
+def _row(measure: Measure) -> tuple[str, ...]:
+    score, threshold = (f"{n:.4g}" if n is not None else "" for n in (measure.score, measure.threshold))
+    return measure.column or "", measure.outcome, score, threshold, measure.reason or measure.method

@@ -57,7 +57,7 @@ def run_visibly(
         return run_products(
             mesh,
             order,
-            open_spark=lambda: _open_spark(mesh, app_name, jobs, lines),
+            open_spark=lambda: _open_spark(mesh, order, app_name, jobs, lines),
             why=why,
             jobs=jobs,
             allow_breaking=allow_breaking,
@@ -100,15 +100,18 @@ def tell_run(run: ProductRun) -> dict[str, Any]:
     return tell_result(run.result)
 
 
-def _open_spark(mesh: Mesh, app_name: str, jobs: int, lines: LiveLines) -> SparkSession:
+def _open_spark(
+    mesh: Mesh, products: Sequence[ProductSpec], app_name: str, jobs: int, lines: LiveLines
+) -> SparkSession:
     from mesh_catalog.lake.session import open_session
+    from mesh_catalog.lake.workload import is_small
 
     settings = mesh.settings
     if jobs > 1:  # else a long job of one product keeps the short ones of the others waiting
         settings = replace(settings, spark_conf={"spark.scheduler.mode": "FAIR", **settings.spark_conf})
     lines.show("spark", "starts Spark")
     try:
-        return open_session(settings, app_name=app_name)
+        return open_session(settings, app_name=app_name, small=is_small(mesh, products))
     finally:
         lines.drop("spark")
 

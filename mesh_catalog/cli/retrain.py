@@ -40,7 +40,7 @@ def command(
     A turn that was killed is taken up at the step it had reached. Where no training is called for, no Spark starts.
 
     \b
-    Examples:
+    Example:
       mesh retrain payments.fraud
       mesh retrain --watch --every 15min
     """

@@ -330,7 +330,7 @@ def _model(catalog: Catalog, name: str) -> dict[str, Any]:
         "model": read_model(catalog, name),
         "aliases": read_aliases(catalog, name),
         "versions": read_model_versions(catalog, name)[: -_VERSIONS - 1 : -1],
-        "verdicts": read_verdicts(catalog, name, _VERSIONS),
+        "verdicts": read_verdicts(catalog, name, limit=_VERSIONS),
         "decisions": read_decisions(catalog, name, _VERSIONS),
     }
 
@@ -357,7 +357,7 @@ def _print_model(told: Mapping[str, Any]) -> None:
         print_table(rows, ("version", "alias", "metrics", "learned from", "made (UTC)"))
     if told["verdicts"]:
         click.echo()
-        print_table([_verdict_row(v) for v in told["verdicts"]], ("window to", "verdict", "share", "limit", "report"))
+        print_table([_verdict_row(v) for v in told["verdicts"]], ("window to", "monitor", "verdict", "reason"))
     if told["decisions"]:
         click.echo()
         print_table([_decision_row(d) for d in told["decisions"]], ("at (UTC)", "decision", "by", "reasons"))
@@ -376,8 +376,7 @@ def _model_version_row(version: Any, aliases: Mapping[str, int]) -> tuple[str, .
 
 def _verdict_row(verdict: Any) -> tuple[str, ...]:
     until = f"{verdict.window_to:%Y-%m-%d %H:%M}" if verdict.window_to else "-"
-    word = "drift" if verdict.drifted else "no drift"
-    return until, word, f"{verdict.share:.2f}", f"{verdict.limit:.2f}", verdict.report_html or "-"
+    return until, verdict.kind, verdict.outcome, verdict.reason
 
 
 def _decision_row(decision: Any) -> tuple[str, ...]:

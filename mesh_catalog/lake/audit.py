@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord, CheckVerdict
-from mesh_catalog.errors import BatchRefusedError, ConflictError, StorageError, listed
+from mesh_catalog.errors import BatchRefusedError, StorageError, listed
 from mesh_catalog.lake.checks import BatchCounts, ConformedBatch, Finding, judge_counts
 from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, Member, store_manifest
+from mesh_catalog.lake.messages import conflict
 from mesh_catalog.lake.others import Others
 from mesh_catalog.lake.profiles import store_profile
 from mesh_catalog.lake.quarantine import stage_broken_rows, stage_quarantine
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mesh_catalog.lake.gate import PendingCommit
     from mesh_catalog.lake.sources import SourceBatch
 
-__all__ = ["Audit", "conflict"]
+__all__ = ["Audit"]
 
 
 @dataclass(kw_only=True)
@@ -59,7 +60,6 @@ class Audit:
     """Called once the audit has passed; returns the set that is committed together, once all of it may be."""
     others: Others = field(default_factory=Others)
     checks: tuple[CheckRecord, ...] = ()
-    manifest_stored: bool = False
     _staged: bool = field(default=False, init=False)
     _manifest: Manifest | None = field(default=None, init=False)
 
@@ -273,8 +273,3 @@ class Audit:
             together=together,
         )
         store_manifest(self.location, self._manifest)
-        self.manifest_stored = True
-
-
-def conflict(product: str) -> ConflictError:
-    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")

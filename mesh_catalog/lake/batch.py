@@ -20,14 +20,21 @@ from mesh_catalog.errors import (
     TransformError,
     listed,
 )
-from mesh_catalog.lake.audit import Audit, conflict
+from mesh_catalog.lake.audit import Audit
 from mesh_catalog.lake.checks import ColumnsDifferError, ConformedBatch, conform
 from mesh_catalog.lake.damage import broken_files, table_error
 from mesh_catalog.lake.gate import PendingCommit, commit_gate
 from mesh_catalog.lake.intervals import covered_intervals, interval_condition
 from mesh_catalog.lake.lineage_events import EventMark, column_edges, mark_events
 from mesh_catalog.lake.manifest import Committed, Manifest, Member
-from mesh_catalog.lake.messages import describe_error, is_conflict, spark_condition, storage_failure, unreadable_file
+from mesh_catalog.lake.messages import (
+    conflict,
+    describe_error,
+    is_conflict,
+    spark_condition,
+    storage_failure,
+    unreadable_file,
+)
 from mesh_catalog.lake.modes import (
     Write,
     batch_key,
@@ -173,11 +180,9 @@ def _commit(spark: SparkSession, batch: Batch, rows: DataFrame, audit: Audit) ->
     )
     with (
         _looked_at(write, audit) if is_staged(batch.contract, batch.interval) else nullcontext(write) as ready,
-        commit_gate(spark, batch.location, audit, reads_table=audit.reads_table),
+        commit_gate(spark, batch.location, audit, turn=write.turn, reads_table=audit.reads_table),
     ):
         write_rows(ready)
-    if audit.manifest_stored is False:  # Delta skipped the write: its transaction number was taken meanwhile
-        raise conflict(batch.product)
 
 
 def _reconciled(spark: SparkSession, batch: Batch) -> Batch:

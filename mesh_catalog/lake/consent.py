@@ -16,9 +16,8 @@ from mesh_catalog.access.rights import rights_of
 from mesh_catalog.catalog.runs import latest_version
 from mesh_catalog.contracts.contract import Consent, Contract
 from mesh_catalog.errors import InputError, StorageError
-from mesh_catalog.lake.audit import conflict
 from mesh_catalog.lake.checks import quoted
-from mesh_catalog.lake.messages import is_conflict
+from mesh_catalog.lake.messages import conflict, is_conflict
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.table import TableState, read_table_state
 

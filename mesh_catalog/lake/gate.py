@@ -20,12 +20,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from mesh_catalog.lake.messages import is_conflict
+from mesh_catalog.lake.messages import conflict, is_conflict
+from mesh_catalog.lake.storage import open_delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AddedFile", "PendingCommit", "RemovedFile", "commit_gate"]
+__all__ = ["AddedFile", "PendingCommit", "RemovedFile", "Turn", "commit_gate"]
 
 _log = logging.getLogger(__name__)
 _starting = Lock()
@@ -58,6 +59,23 @@ class RemovedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """The number that a publish takes among those of its table: of two that take the same one, one is a conflict.
+
+    Written as Delta's `SetTransaction`, by the transaction itself: asked for as an option of the write, it would make
+    Delta aggregate the table's whole state before each one (0.3 to 0.4 s).
+    """
+
+    product: str
+    number: int
+    version: int | None
+    """The table's version when the number was found free; None where there was no table."""
+
+    def is_taken(self, location: str) -> bool:
+        return (open_delta(location).transaction_version(self.product) or 0) >= self.number
+
+
+@dataclass(frozen=True, kw_only=True)
 class PendingCommit:
     """What a transaction is about to commit."""
 
@@ -81,11 +99,18 @@ class _Gate:
         implements = (f"{_OBSERVERS}.TransactionExecutionObserver",)
 
     def __init__(
-        self, spark: SparkSession, location: str, audit: Callable[[PendingCommit], None], *, reads_table: bool
+        self,
+        spark: SparkSession,
+        location: str,
+        audit: Callable[[PendingCommit], None],
+        *,
+        turn: Turn | None,
+        reads_table: bool,
     ) -> None:
         self._spark = spark
         self._location = location.rstrip("/")
         self._audit = audit
+        self._turn = turn
         self._reads_table = reads_table
         self._actions: Any = None
         self._read_version: int | None = None
@@ -99,9 +124,20 @@ class _Gate:
         if not self._audited:
             version = int(transaction.readVersion())
             self._read_version = None if version < 0 else version
+            # later is too late for both: what was read is settled when the commit begins
+            if self._turn is not None:
+                self._take(self._turn, transaction)
             if self._reads_table:
-                transaction.readWholeTable()  # later is too late: what was read is settled when the commit begins
+                transaction.readWholeTable()
         return transaction
+
+    def _take(self, turn: Turn, transaction: Any) -> None:
+        if self._read_version != turn.version and turn.is_taken(self._location):
+            self.error = conflict(turn.product)
+            raise RuntimeError("the number is taken")
+        now = self._spark._jvm.java.lang.Long.valueOf(time.time_ns() // 1_000_000)  # type: ignore[union-attr]
+        transaction.updateSetTransaction(turn.product, turn.number, self._spark._jvm.scala.Some(now))  # type: ignore[union-attr]
+        transaction.readTxn().addOne(turn.product)
 
     def preparingCommit(self, prepare: Any) -> Any:  # noqa: N802
         actions = prepare.apply()
@@ -184,7 +220,12 @@ def _scala_values(sequence: Any) -> Iterator[Any]:
 
 @contextmanager
 def commit_gate(
-    spark: SparkSession, location: str, audit: Callable[[PendingCommit], None], *, reads_table: bool = False
+    spark: SparkSession,
+    location: str,
+    audit: Callable[[PendingCommit], None],
+    *,
+    turn: Turn | None = None,
+    reads_table: bool = False,
 ) -> Iterator[None]:
     """Run one Delta write inside this block under an audit.
 
@@ -193,10 +234,12 @@ def commit_gate(
         location: The table that is written; the paths of its files are made absolute with it.
         audit: Called once, before the commit. Spark jobs are allowed, but no other Delta write: a transaction is open
             in this thread. Raising stops the commit.
+        turn: The number that the commit takes; none where None.
         reads_table: Whether the audit checks rules against rows that are in the table already: any commit that comes in
             between is then a conflict.
 
     Raises:
+        ConflictError: The number is taken.
         Whatever the audit raised, as it was; the files of the stopped transaction are deleted first.
     """
     from pyspark import java_gateway
@@ -208,7 +251,7 @@ def commit_gate(
     package = jvm.org.apache.spark.sql.delta
     observers = getattr(getattr(package, "TransactionExecutionObserver$"), "MODULE$")
     none = getattr(getattr(package, "NoOpTransactionExecutionObserver$"), "MODULE$")
-    gate = _Gate(spark, location, audit, reads_table=reads_table)
+    gate = _Gate(spark, location, audit, turn=turn, reads_table=reads_table)
     observers.setObserver(gate)
     started = time.time()
     callbacks = logging.getLogger("py4j.clientserver")  # would print the veto with its stack

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from mesh_catalog.errors import ConflictError, InputError
 
-__all__ = ["describe_error", "is_conflict", "spark_condition", "storage_failure", "unreadable_file"]
+__all__ = ["conflict", "describe_error", "is_conflict", "spark_condition", "storage_failure", "unreadable_file"]
 
 _LIMIT = 400
 _CAUSES = 20
@@ -35,6 +35,10 @@ def spark_condition(error: BaseException) -> str | None:
         return error.getCondition()
     match = re.search(r"\[([A-Z][A-Z0-9_.]+)\]", str(error))
     return match[1] if match else None
+
+
+def conflict(product: str) -> ConflictError:
+    return ConflictError(f"{product}: somebody else published it at the same time. Publish again.")
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mesh_catalog.contracts.contract import HISTORY_COLUMNS, Contract, Rule
 from mesh_catalog.errors import InputError, listed
 from mesh_catalog.lake.checks import quoted
+from mesh_catalog.lake.gate import Turn
 from mesh_catalog.lake.history import history_changes
 from mesh_catalog.lake.intervals import interval_condition
 from mesh_catalog.lake.table import TableState, table_properties
@@ -53,12 +54,13 @@ class Write:
 
     @property
     def options(self) -> dict[str, str]:
-        """Delta's options that make the commit known by its run, and a second one of the same number impossible."""
-        return {
-            "userMetadata": json.dumps({"mesh_run": self.run_id}),
-            "txnAppId": self.contract.id,
-            "txnVersion": str(self.state.transaction + 1),
-        }
+        """Delta's options that make the commit known by its run."""
+        return {"userMetadata": json.dumps({"mesh_run": self.run_id})}
+
+    @property
+    def turn(self) -> Turn:
+        """What makes a second commit of the same number impossible."""
+        return Turn(product=self.contract.id, number=self.state.transaction + 1, version=self.state.version)
 
 
 def write_rows(write: Write) -> None:
@@ -173,13 +175,11 @@ def _sql_text(value: str) -> str:
 
 
 def writing_session(spark: SparkSession, options: Mapping[str, str]) -> SparkSession:
-    """A session of its own for one write: MERGE takes a commit's run and number from the session's settings only."""
+    """A session of its own for one write: MERGE takes a commit's run from the session's settings only."""
     from pyspark.sql import SparkSession as Session
 
     session = Session(spark.sparkContext, spark._jsparkSession.cloneSession())
     session.conf.set("spark.databricks.delta.commitInfo.userMetadata", options["userMetadata"])
-    session.conf.set("spark.databricks.delta.write.txnAppId", options["txnAppId"])
-    session.conf.set("spark.databricks.delta.write.txnVersion", options["txnVersion"])
     return session
 
 

@@ -29,7 +29,6 @@ from mesh_catalog.catalog.runs import (
 )
 from mesh_catalog.errors import ConflictError
 from mesh_catalog.lake.adopted import note_newest_version
-from mesh_catalog.lake.audit import conflict
 from mesh_catalog.lake.batch import commit_batch
 from mesh_catalog.lake.changes import held_version, publish_changes
 from mesh_catalog.lake.consent import remove_withdrawn
@@ -43,6 +42,7 @@ from mesh_catalog.lake.frames import (
 )
 from mesh_catalog.lake.making import make_batch
 from mesh_catalog.lake.manifest import Committed
+from mesh_catalog.lake.messages import conflict
 from mesh_catalog.lake.table import TableState
 from mesh_catalog.lake.together import publish_group
 

@@ -44,6 +44,8 @@ _LISTENER = "io.openlineage.spark.agent.OpenLineageSparkListener"
 _LOCATION = "spark.openlineage.transport.location"
 _DRIVER_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
+_LITTLE_COMPILED = "-XX:TieredStopAtLevel=1"
+"""For a JVM that does little and ends: most of its time would go into optimising code that runs once."""
 _RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.adaptive.enabled": "true",
@@ -62,10 +64,13 @@ _RUNTIME_LOCAL = {
 }
 
 
-def open_session(settings: Settings, *, app_name: str) -> SparkSession:
+def open_session(settings: Settings, *, app_name: str, small: bool = False) -> SparkSession:
     """Open the session, or bring the one that runs already to these settings.
 
     Under spark-submit its master, deploy settings and `--conf` go before the workspace's.
+
+    Args:
+        small: Little will be read (`workload.is_small`), so that a JVM of ours need not learn to be fast.
 
     Raises:
         SettingsError: No usable Java, or Spark was started without Delta.
@@ -78,7 +83,7 @@ def open_session(settings: Settings, *, app_name: str) -> SparkSession:
     if is_s3(settings.lake):
         _require_s3(settings)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = _submitted_conf(settings, app_name) if _under_submit() else _own_conf(settings, app_name)
+    conf = _submitted_conf(settings, app_name) if _under_submit() else _own_conf(settings, app_name, small=small)
     try:
         # The context by itself: a session builder's options would go before what spark-submit was given.
         SparkContext(conf=conf, gateway=None if SparkContext._gateway else _launch(conf))
@@ -148,13 +153,14 @@ def _under_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _own_conf(settings: Settings, app_name: str) -> SparkConf:
+def _own_conf(settings: Settings, app_name: str, *, small: bool) -> SparkConf:
     require_java()
     master = settings.spark_master or "local[*]"
     values = _defaults(settings, app_name, master) | {"spark.driver.memory": _driver_memory()}
     values |= settings.spark_conf
     values["spark.master"] = master
-    values[_DRIVER_OPTIONS] = f"{archive_options()} {values.get(_DRIVER_OPTIONS, '')}".strip()
+    options = [archive_options(), _LITTLE_COMPILED if small and master.startswith("local") else ""]
+    values[_DRIVER_OPTIONS] = " ".join(filter(None, [*options, values.get(_DRIVER_OPTIONS)]))  # the last one holds
     if not jars_are_linked(spark_home()):
         jars = [str(jar) for jar in fetch_jars()]
         values["spark.jars"] = ",".join([*jars, *filter(None, [values.get("spark.jars")])])

@@ -60,10 +60,17 @@ class Counts:
     @classmethod
     def summed(cls, values: NDArray[Any], counts: NDArray[np.int64]) -> Counts:
         """Counts from values that may repeat, each with a count."""
-        distinct, place = np.unique(values, return_inverse=True)
-        total = np.zeros(len(distinct), dtype=np.int64)
-        np.add.at(total, place, counts)
-        return cls(values=distinct, counts=total)
+        order = np.argsort(values, kind="stable")
+        values, counts = values[order], counts[order]
+        starts = _run_starts(values)
+        return cls(values=values[starts], counts=np.add.reduceat(counts, starts) if len(starts) else counts)
+
+    @classmethod
+    def of_rows(cls, rows: NDArray[Any]) -> Counts:
+        """Counts of numbers; sorts `rows` in place."""
+        rows.sort()
+        starts = _run_starts(rows)
+        return cls(values=rows[starts], counts=np.diff(starts, append=len(rows)))
 
     @property
     def total(self) -> int:
@@ -71,6 +78,13 @@ class Counts:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def _run_starts(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each new value begins in sorted values."""
+    changes = np.ones(len(values), dtype=bool)
+    changes[1:] = values[1:] != values[:-1]
+    return np.flatnonzero(changes)
 
 
 def _is_clean(value: Any) -> bool:
@@ -99,7 +113,9 @@ class Aligned:
 
 def align(reference: Counts, current: Counts) -> Aligned:
     """The counts of both sides over all values that occur on either."""
-    values = np.union1d(reference.values, current.values)
+    values = np.concatenate([reference.values, current.values])
+    values.sort()
+    values = values[_run_starts(values)]
     return Aligned(values=values, reference=_spread(reference, values), current=_spread(current, values))
 
 

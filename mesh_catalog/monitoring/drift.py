@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mesh_catalog.catalog.verdicts import Measure, Outcome
 from mesh_catalog.errors import InputError, NotFoundError, nearest
 from mesh_catalog.lake.distribution import known_counts, pieces, variance
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Profile
@@ -109,6 +110,19 @@ class ColumnDrift:
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
+    @property
+    def measure(self) -> Measure:
+        """As a row of a verdict."""
+        return Measure(
+            column=self.column,
+            method=self.method or "",
+            score=self.score,
+            threshold=self.threshold,
+            outcome="not_run" if self.reason is not None else "fail" if self.drifted else "pass",
+            reason=self.reason,
+            details={"type": self.type},
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftResult:
@@ -126,6 +140,26 @@ class DriftResult:
         compared = [column for column in columns if column.reason is None]
         share = sum(column.drifted for column in compared) / len(compared) if compared else 0.0
         return cls(drifted=share >= limit, share=share, limit=limit, columns=tuple(columns))
+
+    @property
+    def outcome(self) -> Outcome:
+        """warn: columns drifted, but fewer than the limit's share."""
+        if not any(column.reason is None for column in self.columns):
+            return "not_run"
+        return "fail" if self.drifted else "warn" if self.share > 0 else "pass"
+
+    @property
+    def sentence(self) -> str:
+        """`drift in 3 of 11 columns, 1 not compared (share 0.27, limit 0.30): no drift of the whole`."""
+        compared = [column for column in self.columns if column.reason is None]
+        drifted = sum(column.drifted for column in compared)
+        left_out = len(self.columns) - len(compared)
+        rest = f", {left_out} not compared" if left_out else ""
+        verdict = "drift of the whole" if self.drifted else "no drift of the whole"
+        return (
+            f"drift in {drifted} of {len(compared)} columns{rest} "
+            f"(share {self.share:.2f}, limit {self.limit:.2f}): {verdict}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What `mesh drift --json` prints."""

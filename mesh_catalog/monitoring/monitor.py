@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
 
 from mesh_catalog import __version__
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, StorageError
@@ -154,28 +153,30 @@ def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
     """
     from mesh_catalog.catalog.models import read_alias
     from mesh_catalog.catalog.runs import finish_run, start_run
-    from mesh_catalog.catalog.verdicts import read_verdicts, record_verdict
+    from mesh_catalog.catalog.verdicts import read_verdicts, record_verdict, verdict_id
 
     champion = read_alias(mesh.catalog, model.name, "champion")
     if champion is None:
         raise NotFoundError(f"{model.name}: has no champion yet. Train one: mesh train {model.name}")
     window = _window(mesh, model)
     current = f"{model.predictions_name}@{window[0].version}..{window[-1].version}"
-    last = read_verdicts(mesh.catalog, model.name, 1)
+    last = read_verdicts(mesh.catalog, model.name, kind="data_drift", limit=1)
     if last and last[0].current == current:
         return last[0]
     training = _training_version(mesh, model, champion)
     reference = f"{model.training_name}@{training}"
-    verdict_id = uuid5(NAMESPACE_URL, f"mesh:verdict:{model.name}:{champion}:{reference}:{current}").hex
-    start_run(mesh.catalog, product=model.name, kind="monitor", principal=mesh.principal, run_id=verdict_id)
+    found = verdict_id(
+        model.name, "data_drift", slice_text="", reference=reference, current=current, model_version=champion
+    )
+    start_run(mesh.catalog, product=model.name, kind="monitor", principal=mesh.principal, run_id=found)
     try:
-        verdict = _compare_window(mesh, model, window, training=training, verdict_id=verdict_id)
+        verdict = _compare_window(mesh, model, window, training=training, champion=champion, found=found)
         record_verdict(mesh.catalog, verdict)
     except MeshError as error:
-        finish_run(mesh.catalog, verdict_id, outcome="failed", message=str(error))
+        finish_run(mesh.catalog, found, outcome="failed", message=str(error))
         raise
     inputs = {model.training_name: training, model.predictions_name: window[-1].version}
-    finish_run(mesh.catalog, verdict_id, outcome="done", inputs=inputs)
+    finish_run(mesh.catalog, found, outcome="done", inputs=inputs)
     return verdict
 
 
@@ -208,7 +209,7 @@ def _training_version(mesh: Mesh, model: ModelSpec, champion: int) -> int:
 
 
 def _compare_window(
-    mesh: Mesh, model: ModelSpec, window: Sequence[VersionRecord], *, training: int, verdict_id: str
+    mesh: Mesh, model: ModelSpec, window: Sequence[VersionRecord], *, training: int, champion: int, found: str
 ) -> VerdictRecord:
     from mesh_catalog.catalog.verdicts import VerdictRecord
 
@@ -221,18 +222,22 @@ def _compare_window(
     ends = [record.event_to for record in window if record.event_to is not None]
     window_to = max(ends, default=None)
     names = f"{model.training_name}@{training}", f"{model.predictions_name}@{first}..{last}"
-    result, files = _reported(mesh, model, comparison, names=names, window_to=window_to, verdict_id=verdict_id)
+    result, files = _reported(mesh, model, comparison, names=names, window_to=window_to, found=found)
     return VerdictRecord(
-        id=verdict_id,
-        model=model.name,
+        id=found,
+        subject=model.name,
+        subject_kind="model",
+        kind="data_drift",
         window_from=min(starts, default=None),
         window_to=window_to,
         reference=names[0],
         current=names[1],
-        drifted=result.drifted,
+        model_version=champion,
+        outcome=result.outcome,
+        reason=result.sentence,
         share=result.share,
         limit=result.limit,
-        columns=tuple(column.to_dict() for column in result.columns),
+        measures=tuple(column.measure for column in result.columns),
         report_html=str(files.html),
         report_json=str(files.json),
         reference_digest=reference.profile.digest,
@@ -260,7 +265,7 @@ def _reported(
     *,
     names: tuple[str, str],
     window_to: datetime | None,
-    verdict_id: str,
+    found: str,
 ) -> tuple[DriftResult, ReportFiles]:
     """Write the report, and the verdict as its tests tell it."""
     from mesh_catalog.monitoring.report import read_report, write_report
@@ -271,7 +276,7 @@ def _reported(
         comparison.reference,
         comparison.current,
         folder=mesh.settings.reports / model.name,
-        name=f"{day}-{verdict_id[:8]}",
+        name=f"{day}-{found[:8]}",
         title=f"{model.name}: {names[1]} against {names[0]}",
     )
     said = read_report(files.json)

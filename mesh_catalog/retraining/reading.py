@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_facts"]
 
+_WINDOWS = 20
+"""Verdicts of a monitor that are looked at, at least."""
+
 
 def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
     """What is known of a model now.
@@ -54,18 +57,15 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
 
 
 def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
-    return [
-        Window(
-            id=one.id,
-            trigger=trigger,
-            outcome="fail" if one.drifted else "pass",
-            start=one.window_from,
-            end=one.window_to,
-            reason=f"share {one.share:.2f}, limit {one.limit:.2f}",
+    """Verdicts, newest window first; of a window that was judged again, by a new champion's side, the newest."""
+    limit = max(_WINDOWS, 2 * model.retrain.of)
+    found: dict[str, Window] = {}
+    for one in read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[trigger], limit=limit):
+        window = Window(
+            id=one.id, trigger=trigger, outcome=one.outcome, start=one.window_from, end=one.window_to, reason=one.reason
         )
-        for one in read_verdicts(mesh.catalog, model.name, max(20, model.retrain.of))
-        if one.kind == VERDICT_KINDS[trigger]
-    ]
+        found.setdefault(one.current, window)
+    return list(found.values())
 
 
 def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mesh_catalog.catalog.verdicts import MonitorKind
 from mesh_catalog.retraining.facts import Facts, Window
 from mesh_catalog.specs import RetrainSpec, TriggerKind
 
 __all__ = ["VERDICT_KINDS", "Trigger", "all_triggers", "new_windows"]
 
-VERDICT_KINDS: Mapping[TriggerKind, str] = {
+VERDICT_KINDS: Mapping[TriggerKind, MonitorKind] = {
     "drift": "data_drift",
     "prediction_drift": "prediction_drift",
     "performance": "performance",

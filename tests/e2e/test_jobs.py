@@ -60,7 +60,7 @@ def test_the_whole_loop_runs_by_spark_submit(master: str, workspace_dir: Path) -
     land(workspace_dir, traffic, DRIFT_DAY, DRIFT_DAY + 7)
     submit("publish", "payments.transactions", "payments.card_activity")
     assert submit("score", MODEL)["model_version"] == 1
-    assert submit("monitor", MODEL)["drifted"] is True
+    assert submit("monitor", MODEL)["outcome"] == "fail"
     result = submit("retrain", MODEL, "--force")
     assert result["action"] in ("promote", "reject")
     with open_mesh(load_settings(workspace=workspace_dir)) as mesh:

@@ -22,12 +22,13 @@ from pyspark.sql import DataFrame, SparkSession
 from mesh_catalog.contracts.contract import HISTORY_COLUMNS, Contract, WriteMode
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document
+from mesh_catalog.errors import ConflictError
 from mesh_catalog.lake.gate import PendingCommit, commit_gate
 from mesh_catalog.lake.intervals import covered_intervals
 from mesh_catalog.lake.messages import is_conflict
 from mesh_catalog.lake.modes import Write, is_staged, write_rows, writing_session
 from mesh_catalog.lake.staging import staged
-from mesh_catalog.lake.table import read_table_state
+from mesh_catalog.lake.table import TableState, read_table_state
 from mesh_catalog.lake.written import read_added, read_staying, removed_rows
 
 MODES: Final[tuple[str, ...]] = get_args(WriteMode)
@@ -99,13 +100,11 @@ def write(
     rows: list[Row],
     audit: Callable[[PendingCommit], None],
     *,
-    transaction: int | None = None,
+    state: TableState | None = None,
     reads_table: bool = False,
 ) -> None:
-    """Write rows in a mode under the gate, as `batch.py` does; after the given transaction number, not the table's."""
-    state = read_table_state(NAME, str(folder))
-    if transaction is not None:
-        state = replace(state, transaction=transaction)
+    """Write rows in a mode under the gate, as `batch.py` does; from an earlier state of the table where given."""
+    state = state or read_table_state(NAME, str(folder))
     batch = Write(
         contract=states_contract(mode),
         location=str(folder),
@@ -114,7 +113,7 @@ def write(
         run_id=f"run-{state.transaction}",
         at=datetime(2026, 1, 3, tzinfo=UTC),
     )
-    with _ready(batch) as ready, commit_gate(spark, str(folder), audit, reads_table=reads_table):
+    with _ready(batch) as ready, commit_gate(spark, str(folder), audit, turn=batch.turn, reads_table=reads_table):
         write_rows(ready)
 
 
@@ -158,9 +157,10 @@ def version_of(folder: Path) -> int:
 def passed(spark: SparkSession, folder: Path, mode: str) -> None:
     """The audit sees what comes and goes before anybody sees the rows, afterwards all see the same, and only once.
 
-    A second write of the same transaction number is neither made nor audited; the next number's is.
+    A second write of the same transaction number is a conflict before it is audited; the next number's is made.
     """
     write(spark, folder, mode, FIRST, passes)
+    first = read_table_state(NAME, str(folder))
     seen: list[tuple[Any, ...]] = []
 
     def audit(pending: PendingCommit) -> None:
@@ -177,7 +177,10 @@ def passed(spark: SparkSession, folder: Path, mode: str) -> None:
     assert seen_by_spark(spark, folder) == seen_by_delta_rs(folder) == AFTER[mode]
     assert not list(folder.glob("_staging/*"))
     audits: list[PendingCommit] = []
-    write(spark, folder, mode, FIRST, audits.append, transaction=1)
+    files = files_of(folder)
+    with pytest.raises(ConflictError, match="at the same time"):
+        write(spark, folder, mode, FIRST, audits.append, state=first)
+    assert files_of(folder) == files
     assert (audits, version_of(folder)) == ([], 1)
     assert seen_by_spark(spark, folder) == AFTER[mode]
     write(spark, folder, mode, [], audits.append)

@@ -20,7 +20,14 @@ from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
 from mesh_catalog.catalog.tables.loop_tables import approvals, retrain_requests, reviews
-from mesh_catalog.catalog.tables.model_tables import alias_moves, decisions, model_versions, retrainings, verdicts
+from mesh_catalog.catalog.tables.model_tables import (
+    alias_moves,
+    decisions,
+    model_versions,
+    retrainings,
+    verdict_measures,
+    verdicts,
+)
 from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_aliases,
     openlineage_columns,
@@ -90,6 +97,7 @@ __all__ = [
     "search_words",
     "term_links",
     "terms",
+    "verdict_measures",
     "verdicts",
     "versions",
 ]

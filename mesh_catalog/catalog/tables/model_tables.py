@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Named, Strin
 
 from mesh_catalog.catalog.tables.base import Counted, UtcDateTime, metadata
 
-__all__ = ["alias_moves", "decisions", "model_versions", "retrainings", "verdicts"]
+__all__ = ["alias_moves", "decisions", "model_versions", "retrainings", "verdict_measures", "verdicts"]
 
 
 class _ModelVersions(TypedColumns):
@@ -40,22 +40,41 @@ class _AliasMoves(TypedColumns):
 
 class _Verdicts(TypedColumns):
     id = Column(String, primary_key=True)
-    model: Named[str] = Column(ForeignKey("models.name"))
+    subject: Named[str]
+    """A model, or a product."""
+    subject_kind: Named[str]
     kind: Named[str]
+    slice: Named[str]
     window_from: Named[datetime | None] = Column(UtcDateTime)
     window_to: Named[datetime | None] = Column(UtcDateTime)
     reference: Named[str]
     current: Named[str]
-    drifted: Named[bool]
-    share: Named[float]
-    limit: Named[float]
-    columns: Named[list[dict[str, Any]]] = Column(JSON)
+    model_version: Named[int | None]
+    outcome: Named[str]
+    reason: Named[str]
+    share: Named[float | None]
+    limit: Named[float | None]
     report_html: Named[str | None]
     report_json: Named[str | None]
     reference_digest: Named[str | None]
     current_digest: Named[str | None]
     code_version: Named[str]
     created_at: Named[datetime] = Column(UtcDateTime)
+
+
+class _VerdictMeasures(TypedColumns):
+    verdict_id: Named[str] = Column(ForeignKey("verdicts.id"), primary_key=True)
+    position: Named[int] = Column(primary_key=True, autoincrement=False)
+    column: Named[str | None]
+    """Null: of the whole window."""
+    method: Named[str]
+    score: Named[float | None]
+    threshold: Named[float | None]
+    outcome: Named[str]
+    low: Named[float | None]
+    high: Named[float | None]
+    reason: Named[str | None]
+    details: Named[dict[str, Any]] = Column(JSON)
 
 
 class _Retrainings(TypedColumns):
@@ -86,7 +105,8 @@ class _Decisions(TypedColumns):
 
 model_versions = Table("model_versions", metadata, _ModelVersions)
 alias_moves = Table("alias_moves", metadata, _AliasMoves, Index(None, "model", "alias", "id"))
-verdicts = Table("verdicts", metadata, _Verdicts, Index(None, "model", "created_at"))
+verdicts = Table("verdicts", metadata, _Verdicts, Index(None, "subject", "kind", "window_to"))
+verdict_measures = Table("verdict_measures", metadata, _VerdictMeasures)
 _unfinished = text("outcome IS NULL")
 retrainings = Table(
     "retrainings",

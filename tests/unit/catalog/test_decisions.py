@@ -27,7 +27,7 @@ from mesh_catalog.catalog.models import (
     set_alias,
 )
 from mesh_catalog.catalog.store import Catalog
-from mesh_catalog.catalog.verdicts import VerdictRecord, read_verdicts, record_verdict
+from mesh_catalog.catalog.verdicts import Measure, VerdictRecord, read_verdict, read_verdicts, record_verdict
 from mesh_catalog.errors import ConflictError, NotFoundError
 from tests.unit.catalog.samples import NOON, train
 
@@ -37,15 +37,29 @@ MODEL = "payments.fraud"
 def verdict(**changes: object) -> VerdictRecord:
     record = VerdictRecord(
         id="v1",
-        model=MODEL,
+        subject=MODEL,
+        subject_kind="model",
+        kind="data_drift",
         window_from=NOON - timedelta(days=1),
         window_to=NOON,
         reference=f"{MODEL}__training@0",
         current=f"{MODEL}__predictions@0..3",
-        drifted=True,
+        model_version=1,
+        outcome="fail",
+        reason="drift in 1 of 2 columns",
         share=0.5,
         limit=0.5,
-        columns=({"column": "tx_amount", "score": 0.143, "drifted": True},),
+        measures=(
+            Measure(
+                column="tx_amount",
+                method="Wasserstein distance (normed)",
+                score=0.143,
+                threshold=0.1,
+                outcome="fail",
+                details={"type": "numerical"},
+            ),
+            Measure(column="country", method="", outcome="not_run", reason="text"),
+        ),
         report_html="reports/a.html",
         report_json="reports/a.json",
         reference_digest="a",
@@ -92,15 +106,40 @@ def test_an_alias_moves_and_remembers_where_it_was(catalog: Catalog) -> None:
 def test_a_verdict_is_kept_once_and_the_newest_comes_first(catalog: Catalog) -> None:
     record_verdict(catalog, verdict())
     record_verdict(catalog, verdict(share=0.9))
-    newer = verdict(id="v2", created_at=NOON + timedelta(days=1), drifted=False, window_from=None)
+    newer = verdict(id="v2", window_to=NOON + timedelta(days=1), outcome="pass", window_from=None, measures=())
     record_verdict(catalog, newer)
     assert read_verdicts(catalog, MODEL) == [newer, verdict()]
-    assert read_verdicts(catalog, MODEL, 1) == [newer]
+    assert read_verdicts(catalog, MODEL, limit=1) == [newer]
+
+
+def test_verdicts_are_found_by_monitor_slice_and_the_beginning_of_their_id(catalog: Catalog) -> None:
+    whole, bias = verdict(), verdict(id="w", kind="bias")
+    web = verdict(id="v3", slice="channel = web")
+    for record in (whole, bias, web):
+        record_verdict(catalog, record)
+    assert read_verdicts(catalog, MODEL, kind="bias") == [bias]
+    assert read_verdicts(catalog, MODEL, kind="data_drift") == [whole]
+    assert read_verdicts(catalog, MODEL, kind="data_drift", slice="channel = web") == [web]
+    assert {record.id for record in read_verdicts(catalog, MODEL, slice=None)} == {"v1", "v3", "w"}
+    assert read_verdict(catalog, "w") == bias
+    for unclear in ("v", "%", ""):
+        with pytest.raises(NotFoundError, match="verdict"):
+            read_verdict(catalog, unclear)
+
+
+def test_a_product_has_verdicts_and_a_score_without_end_is_none(catalog: Catalog) -> None:
+    measure = Measure(column="amount", method="KL divergence", score=math.inf, outcome="fail", reason="no overlap")
+    record = verdict(subject="payments.transactions", subject_kind="product", measures=(measure,), model_version=None)
+    record_verdict(catalog, record)
+    assert read_verdicts(catalog, "payments.transactions") == [record]
+    assert record.measures[0].score is None
+    with pytest.raises(NotFoundError, match="no such product.*Did you mean 'payments.transactions'"):
+        record_verdict(catalog, verdict(subject="payments.transaction", subject_kind="product"))
 
 
 def test_nothing_is_kept_of_an_unknown_model(catalog: Catalog) -> None:
     with pytest.raises(NotFoundError, match=r"payments\.frau: no such model.*Did you mean 'payments\.fraud'"):
-        record_verdict(catalog, verdict(model="payments.frau"))
+        record_verdict(catalog, verdict(subject="payments.frau"))
     with pytest.raises(NotFoundError, match="no such model"):
         begin_retraining(catalog, "payments.frau", {})
 

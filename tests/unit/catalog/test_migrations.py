@@ -12,11 +12,14 @@ from mesh_catalog.catalog.inventory import read_columns, read_product
 from mesh_catalog.catalog.migrations.run import upgrade
 from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import connect_catalog, open_catalog
+from mesh_catalog.catalog.verdicts import read_verdict
 from tests.unit.catalog.conftest import ON_BOTH
 
 RELEASED = ["0001", "0002", "0003", "0004"]
 NOT_KEPT = {"search_terms", "alembic_version"}
 """The words to search by, which are indexed anew."""
+DRIFTED = {"column": "amount", "type": "numerical", "method": "Jensen-Shannon distance", "score": 0.2,
+           "threshold": 0.1, "drifted": True, "reason": None}  # fmt: skip
 NAMES = {"domain": "payments", "product": "payments.cards", "model": "payments.cards", "owner": "ana", "name": None}
 NAMES |= {
     "digest": "d1",
@@ -51,6 +54,8 @@ def value_of(table: Table, column: Any) -> Any:
     kind = column.type
     if column.name == "retired_at":
         return None
+    if (table.name, column.name) == ("verdicts", "columns"):
+        return [DRIFTED]
     if isinstance(kind, JSON):
         return ["a"] if column.name in ("tags", "columns", "masked", "inputs", "features", "reads") else {"a": 1}
     if isinstance(kind, DateTime):
@@ -78,6 +83,7 @@ def test_a_catalog_of_every_released_version_keeps_its_rows(url: str, revision: 
         tables = MetaData()
         tables.reflect(connection)
         after = rows_of(connection, tables)
+    moved = before.pop("verdicts")[0]
     for name, rows in before.items():
         kept = [{key: row[key] for key in rows[0]} for row in after[name]]
         assert kept == rows, name
@@ -85,4 +91,7 @@ def test_a_catalog_of_every_released_version_keeps_its_rows(url: str, revision: 
     assert [column.name for column in read_columns(catalog, "payments.cards")] == ["amount"]
     assert {hit.kind for hit in search(catalog, "카드")} >= {"product"}
     assert search(catalog, "ammount")[0].matched == ("column amount",)
+    verdict = read_verdict(catalog, moved["id"])
+    assert (verdict.subject, verdict.share, verdict.outcome) == (moved["model"], moved["share"], "fail")
+    assert [(one.column, one.score, one.outcome) for one in verdict.measures] == [("amount", 0.2, "fail")]
     catalog.close()

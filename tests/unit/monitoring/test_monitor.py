@@ -178,10 +178,10 @@ def test_a_window_like_the_training_data_has_not_drifted(mesh: Mesh) -> None:
     _train(mesh)
     _score(mesh, 0, _rows(1, 10))
     verdict = monitor_model(mesh, mesh.workspace.model("payments.fraud"))
-    assert not verdict.drifted
+    assert verdict.outcome == "pass"
     assert (verdict.reference, verdict.current) == ("payments.fraud__training@0", "payments.fraud__predictions@0..0")
-    assert [column["column"] for column in verdict.columns] == ["amount", "country", "e_mail"]
-    assert verdict.columns[2]["reason"] == "personal, so its values are in no profile"
+    assert [measure.column for measure in verdict.measures] == ["amount", "country", "e_mail"]
+    assert verdict.measures[2].reason == "personal, so its values are in no profile"
 
 
 def test_the_window_is_the_newest_versions_and_its_verdict_that_of_the_reports_tests(mesh: Mesh) -> None:
@@ -191,12 +191,12 @@ def test_the_window_is_the_newest_versions_and_its_verdict_that_of_the_reports_t
     _score(mesh, 2, _rows(1, 14, shift=1.0, country="IT"))
     verdict = monitor_model(mesh, mesh.workspace.model("payments.fraud"))
     assert verdict.current == "payments.fraud__predictions@1..2"
-    assert verdict.drifted
+    assert verdict.outcome == "fail"
     assert verdict.share == 1.0
     assert verdict.window_from is not None
     assert verdict.window_from.date().isoformat() == "2026-05-14"
     said = read_report(Path(str(verdict.report_json)))
-    assert (said.drifted, said.share, said.limit) == (verdict.drifted, verdict.share, verdict.limit)
+    assert (said.drifted, said.share, said.limit) == (True, verdict.share, verdict.limit)
     assert said.columns == {"amount": True, "country": True}
     assert read_verdicts(mesh.catalog, "payments.fraud") == [verdict]
     page = Path(str(verdict.report_html)).read_text()
@@ -234,9 +234,9 @@ def test_a_feature_near_its_threshold_is_counted_in_the_table(mesh: Mesh) -> Non
     frame["amount"] = _rows(10, 0)["amount"] + 0.1 * float(np.std(_rows(10, 0)["amount"]))
     _score(mesh, 0, _rows(1, 9))
     _score(mesh, 1, frame.assign(at=frame["at"] + timedelta(days=9)))
-    amount = monitor_model(mesh, mesh.workspace.model("payments.fraud")).columns[0]
-    assert amount["reason"] is None
-    assert amount["score"] == pytest.approx(0.1, abs=1e-9)
+    amount = monitor_model(mesh, mesh.workspace.model("payments.fraud")).measures[0]
+    assert amount.reason is None
+    assert amount.score == pytest.approx(0.1, abs=1e-9)
 
 
 def test_a_model_without_champion_or_predictions_says_what_to_do(mesh: Mesh) -> None:
@@ -299,5 +299,5 @@ def test_mesh_monitor_prints_the_verdict_and_what_to_do_next(mesh: Mesh, capsys:
     assert "next: mesh retrain payments.fraud" in told.err
     assert run_command(["monitor", "payments.fraud", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["drifted"] is True
-    assert data["columns"][0]["column"] == "amount"
+    assert data["outcome"] == "fail"
+    assert data["measures"][0]["column"] == "amount"

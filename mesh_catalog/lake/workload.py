@@ -1,0 +1,54 @@
+"""How much a run is about to read, known before a JVM starts: what decides how that JVM compiles (ADR 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mesh_catalog.access.locations import table_location
+from mesh_catalog.catalog.runs import consumed_files
+from mesh_catalog.lake.sources.arrivals import is_remote, listed_files
+from mesh_catalog.workspace import SOURCE, product_reads
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import ProductSpec
+
+__all__ = ["SMALL_BYTES", "is_small"]
+
+SMALL_BYTES = 32 * 1024 * 1024
+"""What Spark reads in a few seconds however little its JVM optimises."""
+
+
+def is_small(mesh: Mesh, products: Sequence[ProductSpec]) -> bool:
+    """Whether the products' inputs are files and tables on this machine of at most `SMALL_BYTES` in all.
+
+    What cannot be told without Spark (another machine's files, a database) counts as large.
+    """
+    total = 0
+    for size in _sizes(mesh, products):
+        if size is None:
+            return False
+        total += size
+        if total > SMALL_BYTES:
+            return False
+    return True
+
+
+def _sizes(mesh: Mesh, products: Sequence[ProductSpec]) -> Iterator[int | None]:
+    for product in products:
+        if product.source is not None:
+            files = listed_files(mesh.settings.workspace, product.source)
+            consumed = consumed_files(mesh.catalog, product.name)
+            yield None if files is None else sum(file.size for file in files if file.identity not in consumed)
+        for name in (*product_reads(product), product.name):
+            if name != SOURCE:
+                yield _table_size(table_location(mesh.settings, name))
+
+
+def _table_size(location: str) -> int | None:
+    """Bytes of all files under a table's folder; more than its newest version holds."""
+    if is_remote(location):
+        return None
+    return sum(file.stat().st_size for file in Path(location).rglob("*.parquet"))
