@@ -197,6 +197,11 @@ class Registry:
                 self._client.set_model_version_tag(model, str(version), name, text)
                 self._client.set_tag(mlflow_run_id, name, text)
 
+    def read_tags(self, model: str, version: int) -> dict[str, str]:
+        """The tags of a version."""
+        with _storage("read a model version"):
+            return dict(self._client.get_model_version(model, str(version)).tags)
+
     def run_of(self, model: str, version: int) -> str:
         """The MLflow run that made a version.
 

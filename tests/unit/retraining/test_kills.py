@@ -11,8 +11,6 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from mesh_catalog.access.mesh import Mesh, open_mesh
-from mesh_catalog.catalog.assets import sync_workspace
+from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.catalog.decisions import open_retraining, read_decisions, read_retrainings
 from mesh_catalog.catalog.models import read_alias, read_model_versions
 from mesh_catalog.catalog.retrain_requests import open_requests
@@ -32,12 +29,8 @@ from mesh_catalog.models.registry import open_registry
 from mesh_catalog.retraining import loop, steps
 from mesh_catalog.retraining.approval import decide_approval
 from mesh_catalog.retraining.loop import RetrainResult, retrain_model
-from mesh_catalog.settings import load_settings
-from tests.unit.catalog.samples import write_workspace
-from tests.unit.retraining.local import LocalTrainer, crown_first
+from tests.unit.retraining.local import MODEL, OWNER, LocalTrainer, opened
 
-MODEL = "payments.fraud"
-OWNER = "payments-team"
 POINTS = (
     "begin_retraining",
     "begin_retraining done",
@@ -65,23 +58,6 @@ _PATCHED = {
     "mark_mirrored": mirror,
 }
 FORK = multiprocessing.get_context("fork")
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a champion, made once: MLflow's database takes seconds."""
-    root = write_workspace(tmp_path_factory.mktemp("template"))
-    (root / "conf/local.yaml").write_text("{}\n")
-    with opened(root) as mesh:
-        sync_workspace(mesh.catalog, mesh.workspace)
-        crown_first(mesh, mesh.workspace.model(MODEL))
-    return root
-
-
-@contextmanager
-def opened(root: Path) -> Iterator[Mesh]:
-    with open_mesh(replace(load_settings(workspace=root), principal=OWNER)) as mesh:
-        yield mesh
 
 
 def take_turn(mesh: Mesh, trainer: LocalTrainer, *, force: bool = False, approval: Any = "automatic") -> RetrainResult:
