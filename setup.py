@@ -45,6 +45,7 @@ EXTRAS = {
         "mypy>=1.11",
         "polars>=1.0",
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "ruff>=0.6",
         "types-jsonschema",
         "types-PyYAML",

@@ -79,15 +79,7 @@ def publish_frame(
     """
     started = time.monotonic()
     register_product(mesh.catalog, contract, domain=contract.id.split(".")[0], owner=owner)
-    run = start_run(
-        mesh.catalog,
-        product=contract.id,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=contract.version,
-    )
-    with recorded(mesh, run):
+    with recorded(mesh, contract, run_id=run_id) as run:
         location = table_location(mesh.settings, contract.id)
         state = known_state(spark, mesh, contract, location, owner)
         if is_committed(mesh, contract.id, run):
@@ -143,15 +135,26 @@ def _publish_quarantine(
 
 
 @contextmanager
-def recorded(mesh: Mesh, run_id: str) -> Iterator[None]:
-    """Leave the run's end in the catalog, also where it failed."""
+def recorded(
+    mesh: Mesh, contract: Contract, *, run_id: str | None, definition_digest: str | None = None
+) -> Iterator[str]:
+    """A publish in the catalog from its start to its end, also where it failed; yields the run's id."""
+    run = start_run(
+        mesh.catalog,
+        product=contract.id,
+        kind="publish",
+        principal=mesh.principal,
+        run_id=run_id,
+        contract_version=contract.version,
+        definition_digest=definition_digest,
+    )
     try:
-        yield
+        yield run
     except BatchRefusedError:
         raise  # recorded with its checks
     except MeshError as error:
         outcome: Literal["refused", "failed"] = "refused" if isinstance(error, PolicyRefusedError) else "failed"
-        finish_run(mesh.catalog, run_id, outcome=outcome, message=str(error))
+        finish_run(mesh.catalog, run, outcome=outcome, message=str(error))
         raise
 
 

@@ -25,7 +25,6 @@ from mesh_catalog.catalog.evolution import plan_evolution, require_evolution
 from mesh_catalog.catalog.runs import (
     finish_run,
     latest_version,
-    start_run,
 )
 from mesh_catalog.errors import ConflictError
 from mesh_catalog.lake.adopted import note_newest_version
@@ -152,16 +151,8 @@ def _commit_member(
     mesh: Mesh, spark: SparkSession, product: ProductSpec, run_id: str, group: Group
 ) -> Committed | None:
     """Commit one product of a set; the catalog is told when all of it is committed."""
-    run = start_run(
-        mesh.catalog,
-        product=product.name,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=product.contract.version,
-        definition_digest=definition_digest(product),
-    )
-    with recorded(mesh, run):
+    digest = definition_digest(product)
+    with recorded(mesh, product.contract, run_id=run_id, definition_digest=digest) as run:
         state = _known_state(spark, mesh, product)
         state, rows = remove_withdrawn(
             spark, mesh, product.contract, table_location(mesh.settings, product.name), state, run_id=run
@@ -193,16 +184,8 @@ def _publish_run(
 ) -> PublishResult:
     """One run: the transform over one slice of its inputs, written as one batch."""
     started = time.monotonic()
-    run = start_run(
-        mesh.catalog,
-        product=product.name,
-        kind="publish",
-        principal=mesh.principal,
-        run_id=run_id,
-        contract_version=product.contract.version,
-        definition_digest=definition_digest(product) if interval is None else None,
-    )
-    with recorded(mesh, run):
+    digest = definition_digest(product) if interval is None else None
+    with recorded(mesh, product.contract, run_id=run_id, definition_digest=digest) as run:
         for attempt in range(ATTEMPTS):
             try:
                 return _publish_once(spark, mesh, product, run, started, interval=interval, changes=changes)

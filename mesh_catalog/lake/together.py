@@ -117,8 +117,13 @@ class Group:
         rows = pending_frame(spark, found.pending, found.location, found.contract.columns)
         return rows.select(*(column.name for column in found.contract.columns)), found.version
 
-    def expected(self, product: str) -> int:
-        return self._waiting[product].version
+    def require_expected(self, committed: Mapping[str, Committed]) -> None:
+        """Raise the set's error; or a conflict where somebody committed between a gate and its commit."""
+        if self._error is not None:
+            raise self._error
+        for name, one in committed.items():
+            if one.commit.version != self._waiting[name].version:
+                raise ConflictError(f"{name}: somebody else committed to its table meanwhile. Publish again.")
 
     def _wait(self, product: str, ready: Callable[[], bool]) -> None:
         self._changed.wait_for(lambda: self._error is not None or ready())
@@ -181,7 +186,7 @@ def publish_group(
         group.stop(StorageError(f"{products[0].name}: interrupted."))
         raise
     try:
-        _require_expected(group, committed)
+        group.require_expected(committed)
         record_commits(mesh, list(committed.values()))
     except MeshError:
         for one in committed.values():
@@ -203,15 +208,6 @@ def _require_set(products: Sequence[ProductSpec]) -> None:
                 f"{product.name}: reads the changes of {product.contract.read_changes.product}, step by step, and "
                 "cannot be published together with others. Leave it out."
             )
-
-
-def _require_expected(group: Group, committed: Mapping[str, Committed]) -> None:
-    """Raise the set's error; or a conflict where somebody committed between a gate and its commit."""
-    if group._error is not None:
-        raise group._error
-    for name, one in committed.items():
-        if one.commit.version != group.expected(name):
-            raise ConflictError(f"{name}: somebody else committed to its table meanwhile. Publish again.")
 
 
 def _note_reads(mesh: Mesh, products: Sequence[ProductSpec], committed: Mapping[str, Committed]) -> None:
