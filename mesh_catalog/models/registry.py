@@ -323,9 +323,9 @@ def open_registry(settings: Settings) -> Registry:
     Raises:
         StorageError: It cannot be reached or made.
     """
-    if settings.mlflow_uri.startswith("sqlite:///"):
-        Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with _storage("opened"):
+        if settings.mlflow_uri.startswith("sqlite:///"):
+            Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Registry(settings)
 
 
@@ -350,12 +350,13 @@ def _storage(doing: str) -> Iterator[None]:
 
 
 def _quiet_mlflow() -> None:
-    """No telemetry, no progress bars, no announcements of migrations on stderr; before mlflow is imported."""
+    """Few retries, no telemetry, no progress bars, no announcements of migrations on stderr; before mlflow is imported."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 7 are four minutes before a server that is away is said to be
     }.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

@@ -88,7 +88,9 @@ def _tried(
 def _written(turn: Turn, record: RetrainingRecord, step: str, **state: Any) -> RetrainingRecord:
     """The row at a step, with what is to be remembered; refused where somebody else went on."""
     turn.lease.require()
-    return advance_retraining(turn.mesh.catalog, record.id, step, {**record.state, **state}, after=record.step)
+    got_further = {"error": None} if step != record.step else {}
+    told = {**record.state, **got_further, **state}
+    return advance_retraining(turn.mesh.catalog, record.id, step, told, after=record.step)
 
 
 def _train(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
