@@ -51,6 +51,8 @@ VERBS = {
     "incident": ("incident", "Alerts that nobody answered, and what will catch such a thing."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
     "rollout": ("rollout", "Where a challenger stands on its way; move it on, or send it back."),
+    "approve": ("approve", "Let a challenger that waits for a person become champion, or reject it."),
+    "review": ("review", "What the loop leaves to a person: list it, close it."),
     "rollback": ("rollback", "Move the champion back to the version before."),
     "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),
     "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),
