@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from mesh_catalog.catalog.alerts import AlertRecord
 from mesh_catalog.catalog.store import Catalog, retried, upsert
 from mesh_catalog.catalog.tables import contracts, incidents, products
-from mesh_catalog.catalog.versions import newest_versions
+from mesh_catalog.catalog.versions import NewestVersions
 from mesh_catalog.errors import NotFoundError, RefusedError
 
 __all__ = [
@@ -66,7 +66,9 @@ def read_surroundings(connection: Connection, names: list[str]) -> tuple[dict[st
     """Digests of the contracts that hold now, and newest versions, of products."""
     query = select(products.c.name, products.c.contract_digest).where(products.c.name.in_(names))
     digests = dict(connection.execute(query).tuples().all())
-    return digests, {name: version for name, version, _ in newest_versions(connection, names)}
+    newest = NewestVersions()
+    newest.learn(connection, names)
+    return digests, {name: version for name in names if (version := newest.version(name)) is not None}
 
 
 def open_incident(connection: Connection, alert: AlertRecord, around: Surroundings, *, now: datetime) -> None:

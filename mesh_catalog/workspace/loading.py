@@ -87,7 +87,7 @@ class Workspace:
     def model_datasets(self) -> frozenset[str]:
         """Names of the datasets that models write; products may read them."""
         models = self.models.values()
-        return frozenset(name for model in models for name in (model.training_name, model.predictions_name))
+        return frozenset(name for model in models for name in model.datasets)
 
 
 def load_workspace(root: Path) -> Workspace:
@@ -113,7 +113,7 @@ def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
     """What of a workspace can be read, and what `check_workspace` says of it."""
     loader = _Loader(root)
     workspace = loader.load()
-    unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions")}
+    unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions", "__shadow")}
     known = {*workspace.products, *workspace.model_datasets, *unread}
     for product in workspace.products.values():
         with loader.kept():

@@ -20,6 +20,7 @@ from mesh_catalog.catalog.tables.asset_tables import (
 from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
+from mesh_catalog.catalog.tables.loop_tables import approvals, retrain_requests, reviews
 from mesh_catalog.catalog.tables.model_tables import (
     alias_moves,
     decisions,
@@ -37,6 +38,7 @@ from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_jobs,
     openlineage_runs,
 )
+from mesh_catalog.catalog.tables.rollout_tables import rollout_runs, rollout_steps, rollouts
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
     column_edges,
@@ -60,6 +62,7 @@ __all__ = [
     "alert_deliveries",
     "alerts",
     "alias_moves",
+    "approvals",
     "audit_events",
     "checks",
     "column_edges",
@@ -86,7 +89,12 @@ __all__ = [
     "openlineage_runs",
     "owners",
     "products",
+    "retrain_requests",
     "retrainings",
+    "reviews",
+    "rollout_runs",
+    "rollout_steps",
+    "rollouts",
     "run_files",
     "run_inputs",
     "runs",
