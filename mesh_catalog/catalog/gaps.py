@@ -120,10 +120,11 @@ def stranger_columns(connection: Connection, links: Sequence[ColumnLink]) -> lis
 def hidden_columns(connection: Connection, links: Sequence[Link], columns: Sequence[ColumnLink]) -> list[Gap]:
     """Tables that came from others without anybody having seen which of their columns from which.
 
-    What a model was trained on and what it predicts is not among them: their contracts say it.
+    What a model was trained on and what it predicts, in a rollout too, is not among them: their contracts say it.
     """
     m = models.c
-    of_models = {name for row in connection.execute(select(m.training_name, m.predictions_name)) for name in row}
+    names = connection.execute(select(m.name, m.training_name, m.predictions_name))
+    of_models = {one for name, *datasets in names for one in (*datasets, f"{name}__shadow")}
     seen: dict[str, set[str]] = defaultdict(set)
     for column in columns:
         seen[column.to_product].add(column.from_product)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh_catalog.cli.export_prometheus import prometheus
+from mesh_catalog.cli.export_sagemaker import sagemaker
 from mesh_catalog.cli.export_standards import odcs, odps
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ def command() -> None:
 
 command.add_command(odcs)
 command.add_command(odps)
+command.add_command(sagemaker)
+command.add_command(prometheus)
 
 
 @command.command("airflow")
