@@ -38,7 +38,7 @@ _LOOKED_AT = 2_000
 """So many assets of one word are looked at, the heaviest first."""
 _TO_NARROW = 5_000
 """The same, where a facet that many assets share narrows the search."""
-_COUNTED = 10_000
+_COUNTED = 5_000
 """A word that is in more assets than this counts as no rarer."""
 _OTHERS = 300
 """Of words that are not the rarest of the query."""

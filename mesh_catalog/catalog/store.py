@@ -58,7 +58,7 @@ __all__ = [
 
 _BUSY_SECONDS = 60.0
 """How long a writer of SQLite waits for the others."""
-_CACHE_KIB = 256 * 1024
+_CACHE_KIB = 64 * 1024
 _LOG_PAGES = 16_000
 """So long may SQLite's log grow, 64 MiB, before it is folded into the file, which costs the most of a commit."""
 _WRITES = "mesh_writes"

@@ -75,9 +75,12 @@ class Batch:
     personal_inputs: bool
     inputs: Mapping[str, int] = field(default_factory=dict)
     input_locations: Mapping[str, str] = field(default_factory=dict)
+    awaited: frozenset[str] = frozenset()
+    """Inputs that are read as their table and rows which are about to join it: of such a union Spark's listener loses
+    what is done to its columns further on, an aggregate for one."""
     source: SourceBatch | None = None
     declared_columns: Callable[[], Sequence[ColumnEdge]] = tuple
-    """The columns' origins as the transform's text says them, for inputs that Spark's plan does not show."""
+    """The columns' origins as the transform's text says them, for inputs that Spark's plan does not show whole."""
     interval: Interval | None = None
     """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
     earlier_rows: int | None = None
@@ -262,6 +265,8 @@ def _committed(spark: SparkSession, batch: Batch, manifest: Manifest, events: Ev
         )
     outputs = (batch.location, staging_root(batch.location))
     edges = column_edges(spark, events, product=batch.product, outputs=outputs, inputs=batch.input_locations)
-    if hidden := batch.inputs.keys() - {edge.from_product for edge in edges}:
-        edges += [edge for edge in batch.declared_columns() if edge.from_product in hidden]
+    if untold := (batch.inputs.keys() - {edge.from_product for edge in edges}) | batch.awaited:
+        declared = [edge for edge in batch.declared_columns() if edge.from_product in untold]
+        better = {(edge.from_product, edge.to_column) for edge in declared}
+        edges = [*(edge for edge in edges if (edge.from_product, edge.to_column) not in better), *declared]
     return Committed(manifest=manifest, commit=commit, edges=edges)

@@ -55,6 +55,8 @@ class Inputs:
     """Product → version that was read."""
     locations: dict[str, str] = field(default_factory=dict)
     """Location → product."""
+    awaited: set[str] = field(default_factory=set)
+    """Products of which the rows that they are about to have were read."""
     source: SourceBatch | None = None
 
 
@@ -92,6 +94,7 @@ def read_inputs(
             frame, inputs.versions[name] = waiting
             inputs.frames[name] = _consenting(spark, mesh, name, frame, inputs)
             inputs.locations[table_location(mesh.settings, name)] = name
+            inputs.awaited.add(name)
             inputs.personal = inputs.personal or _is_personal(mesh, name)
             continue
         given = changes if changes is not None and changes.product == name else None

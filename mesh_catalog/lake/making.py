@@ -70,6 +70,7 @@ def make_batch(
         personal_inputs=inputs.personal,
         inputs=inputs.versions,
         input_locations=inputs.locations,
+        awaited=frozenset(inputs.awaited),
         source=inputs.source,
         declared_columns=lambda: sql_column_edges(
             product,

@@ -19,6 +19,7 @@ from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.workspace import Workspace, load_workspace
+from tests.unit.catalog.conftest import ON_SQLITE
 from tests.unit.catalog.samples import dataset_contract, publish
 
 NAME = "payments.transactions"
@@ -52,6 +53,7 @@ def test_columns_come_back_as_the_contract_has_them_also_what_is_undecided(
     assert "tx_amount >= 0" in [rule.text for rule in read_rules(catalog, NAME)]
 
 
+@ON_SQLITE
 def test_a_second_sync_of_the_same_workspace_writes_nothing(catalog: Catalog, workspace: Workspace) -> None:
     with catalog.read() as connection:
         before = connection.exec_driver_sql("PRAGMA data_version").scalar()

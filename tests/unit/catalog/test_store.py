@@ -16,13 +16,14 @@ from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.catalog.tables import metadata
 from mesh_catalog.errors import ConflictError, SettingsError, StorageError
-from tests.unit.catalog.conftest import ON_BOTH
+from tests.unit.catalog.conftest import ON_BOTH, ON_SQLITE
 
 ROOT = Path(__file__).parents[3]
 
 WRITER = """
 import sys
 from mesh_catalog.catalog.store import open_catalog
+from tests.unit.catalog.conftest import ON_SQLITE
 from tests.unit.catalog.samples import NOON, failed_check, version_of
 from mesh_catalog.catalog.runs import finish_run, start_run
 url, number = sys.argv[1], int(sys.argv[2])
@@ -166,7 +167,7 @@ def test_no_error_shows_the_password_of_the_url(url: str) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing(empty: Catalog) -> None:
-    with pytest.raises(StorageError, match="no such table"), empty.write() as connection:
+    with pytest.raises(StorageError, match="no such table|does not exist"), empty.write() as connection:
         connection.exec_driver_sql("INSERT INTO owners VALUES ('ana')")
         connection.exec_driver_sql("INSERT INTO ghosts VALUES (1)")
     with empty.read() as connection:
@@ -174,10 +175,11 @@ def test_a_failed_transaction_leaves_nothing(empty: Catalog) -> None:
 
 
 def test_foreign_keys_are_kept(empty: Catalog) -> None:
-    with pytest.raises(StorageError, match="FOREIGN KEY constraint failed"), empty.write() as connection:
+    with pytest.raises(StorageError, match="(?i)foreign key constraint"), empty.write() as connection:
         connection.exec_driver_sql("INSERT INTO run_files VALUES ('ghost', 'a.csv')")
 
 
+@ON_SQLITE
 def test_a_writer_that_waits_too_long_is_told_to_try_again(
     empty: Catalog, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
