@@ -19,6 +19,7 @@ __all__ = [
     "ALGORITHMS",
     "LESS_IS_BETTER",
     "METRICS",
+    "BudgetSpec",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",
@@ -26,6 +27,7 @@ __all__ = [
     "DriftMethod",
     "DriftSpec",
     "DriftType",
+    "FairnessGate",
     "FeatureRef",
     "GateSpec",
     "Interval",
@@ -33,6 +35,7 @@ __all__ = [
     "KpiGrain",
     "KpiSpec",
     "KpiTarget",
+    "KpiTrigger",
     "MethodChoice",
     "ModelKind",
     "ModelSpec",
@@ -40,10 +43,14 @@ __all__ = [
     "PartitionSpec",
     "ProductSpec",
     "RetrainSpec",
+    "SliceGate",
     "SourceFormat",
     "SourceSpec",
     "SplitSpec",
+    "StabilityGate",
     "TermSpec",
+    "TriggerKind",
+    "TuneSpec",
     "folded_name",
     "is_name",
     "parse_duration",
@@ -353,6 +360,50 @@ class SplitSpec:
     gap: timedelta = timedelta(0)
     train: timedelta | None = None
     """Length of the training window; everything before the gap where None."""
+    since: datetime | None = None
+    """Where the training window begins, where it has no length; set by the loop, not by model.yaml."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSpec:
+    """What a search may try."""
+
+    trials: int = 4
+    """Most candidates of one search."""
+    parameters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Parameter of the algorithm → from, to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceGate:
+    """The challenger may not be surely worse within any part of the rows."""
+
+    by: tuple[str, ...]
+    """Features whose values, or quarters for numbers of many values, are the parts."""
+    drop: float = 0.0
+    """So much worse is still allowed."""
+    rows: int = 100
+    """Smaller parts are not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FairnessGate:
+    """The groups of a column must be treated alike, by the four-fifths rule where nothing else is said."""
+
+    by: str
+    measure: Literal["selection_rate", "true_positive_rate", "false_positive_rate"] = "selection_rate"
+    ratio: float = 0.8
+    """Least ratio of the lowest group's rate to the highest one's."""
+    rows: int = 100
+    """Smaller groups are not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityGate:
+    """The challenger is at least as good as the champion in `needed` of `of` consecutive parts of the window."""
+
+    needed: int
+    of: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +416,13 @@ class GateSpec:
     """Each named metric on the test window must be at least as good as this."""
     at_most: Mapping[str, float] = field(default_factory=dict)
     """Most value of each named metric of which less is better."""
+    margin: float = 0.0
+    """By how much the challenger must be better, in units of the metric."""
+    slices: SliceGate | None = None
+    fairness: FairnessGate | None = None
+    latency: float | None = None
+    """So many times the champion's seconds to score the window are allowed."""
+    stability: StabilityGate | None = None
 
 
 DriftMethod = Literal[
@@ -429,13 +487,65 @@ class MonitorSpec:
     drift: DriftSpec = DriftSpec()
 
 
+TriggerKind = Literal[
+    "drift",
+    "prediction_drift",
+    "performance",
+    "estimated_performance",
+    "bias",
+    "attribution",
+    "kpi",
+    "schedule",
+    "new_data",
+    "contract",
+    "erasure",
+    "hand",
+]
+"""What may call for a training; the first six are verdicts of monitors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSpec:
+    """So many trainings a calendar period of event time, those of a search counted one by one."""
+
+    trainings: int
+    per: Literal["day", "week", "month", "year"]
+
+    def __str__(self) -> str:
+        return f"{self.trainings} per {self.per}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiTrigger:
+    """A KPI that calls for a training when it moves the wrong way."""
+
+    name: str
+    change: float | None = None
+    """Against the mean of the periods before, as a ratio: -0.1 has fallen by 10 %, 0.1 has risen. None: its target."""
+    periods: int = 4
+    """How many periods before are looked at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetrainSpec:
+    on: tuple[TriggerKind, ...] = ("drift",)
     needed: int = 1
-    """Debounce: so many of the newest `of` windows must have drifted."""
+    """Debounce: so many of the newest `of` windows must have failed."""
     of: int = 1
     cooldown: timedelta = timedelta(0)
     """Least event time between two trainings."""
+    budget: BudgetSpec | None = None
+    window: timedelta | Literal["as_split", "all", "since_drift"] = "as_split"
+    """What is learned from: as `split.train` says, everything, from the alarm's first window on, or a length."""
+    every: timedelta | None = None
+    """Schedule: so much event time after the last training."""
+    new_rows: int | None = None
+    """So many rows more in the target's product than the last training saw."""
+    new_versions: int | None = None
+    """So many versions more of the products that the model reads."""
+    kpi: KpiTrigger | None = None
+    patience: int = 3
+    """So many trainings in a row that brought no better model end in a review by a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,8 +574,15 @@ class ModelSpec:
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
+    tune: TuneSpec = TuneSpec()
+    approval: Literal["person", "automatic"] | None = None
+    """Whether a person lets a challenger through; None: as `touches` says, or words of goal and decides."""
+    touches: tuple[Literal["health", "credit", "fraud", "rights"], ...] = ()
+    """What of people's lives the decision is about."""
     purposes: tuple[str, ...] = ()
     """What the model is made for; each product upstream must allow it."""
+    left_out: tuple[str, ...] = ()
+    """Features that stand in its frame and are not learned from; set by a search, not by model.yaml."""
     path: Path
 
     @property

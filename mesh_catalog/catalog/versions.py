@@ -19,6 +19,7 @@ __all__ = [
     "contract_digest_of",
     "insert_version",
     "latest_version",
+    "newest_event",
     "newest_versions",
     "read_versions",
 ]
@@ -70,6 +71,15 @@ def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:
     query = select(versions).where(versions.c.product == product).order_by(versions.c.version.desc()).limit(1)
     found = _select_versions(catalog, query)
     return found[0] if found else None
+
+
+def newest_event(catalog: Catalog, names: Collection[str]) -> datetime | None:
+    """The newest event time in any version of any of these products."""
+    with catalog.read() as connection:
+        asked = value_list(connection, names)
+        query = select(func.max(versions.c.event_to)).join(asked, asked.c.value == versions.c.product)
+        found: datetime | None = connection.execute(query).scalar()
+        return found
 
 
 def newest_versions(connection: Connection, names: Collection[str]) -> list[tuple[str, int, int]]:

@@ -47,6 +47,8 @@ VERBS = {
     "monitor": ("monitor", "Compare the newest window with what the champion learned from."),
     "drift": ("drift", "Compare any two products or files."),
     "retrain": ("retrain", "One turn of the continuous-training loop."),
+    "approve": ("approve", "Let a challenger that waits for a person become champion, or reject it."),
+    "review": ("review", "What the loop leaves to a person: list it, close it."),
     "rollback": ("rollback", "Move the champion back to the version before."),
     "catalog": ("catalog", "Back up, restore or rebuild the catalog's database."),
     "maintain": ("maintain", "Keep tables in shape: small files, old files, leftovers."),

@@ -7,7 +7,7 @@ the retraining room does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import GateRefusedError, InputError, listed, nearest
@@ -66,6 +66,8 @@ class ScoreSample:
     challenger: Floats
     total: int
     """Rows that the sample was drawn from."""
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Other columns of the same rows."""
 
 
 def higher_is_better(metric: str) -> bool:
@@ -101,6 +103,7 @@ def paired_bootstrap(
     metric: str,
     seed: int = 0,
     samples: int = 1000,
+    margin: float = 0.0,
 ) -> BootstrapResult:
     """Resample the rows with replacement, the same rows for both models, and see how often the challenger is better.
 
@@ -111,6 +114,7 @@ def paired_bootstrap(
         metric: One of METRICS.
         seed: Of the resampling: the same numbers give the same result.
         samples: How many resamples, 1 to 100,000.
+        margin: The challenger counts as better where the difference is above this.
 
     Raises:
         InputError: Unknown metric, lengths that differ, labels other than 0 and 1, scores outside 0..1; of a
@@ -137,7 +141,7 @@ def paired_bootstrap(
         found.append(sign * (measure[1](weights) - measure[0](weights)))
     differences = np.concatenate(found)
     low, high = np.quantile(differences, [0.025, 0.975]) if differences.size else (0.0, 0.0)
-    better = (differences > 0).sum() + 0.5 * (differences == 0).sum()
+    better = (differences > margin).sum() + 0.5 * (differences == margin).sum()
     return BootstrapResult(
         metric=metric,
         rows=int(y.size),
@@ -152,13 +156,21 @@ def paired_bootstrap(
 
 
 def sample_scores(
-    rows: DataFrame, *, keys: Sequence[str], label: str, champion: str, challenger: str, limit: int = SAMPLE_LIMIT
+    rows: DataFrame,
+    *,
+    keys: Sequence[str],
+    label: str,
+    champion: str,
+    challenger: str,
+    extra: Sequence[str] = (),
+    limit: int = SAMPLE_LIMIT,
 ) -> ScoreSample:
     """Bring the labels and two score columns of at most `limit` rows to the driver.
 
     Args:
         rows: Scored rows; reads `keys`, `label` (double), `champion` and `challenger` (double).
         keys: What names a row: the sample is the rows with the smallest hash of these, the same at every call.
+        extra: Other columns to bring.
         limit: Most rows to bring, at most SAMPLE_LIMIT.
 
     Raises:
@@ -176,11 +188,13 @@ def sample_scores(
             F.col(f"`{name}`").cast("double").alias(alias)
             for name, alias in ((label, "y"), (champion, "a"), (challenger, "b"))
         ),
+        *(F.col(f"`{name}`").alias(f"extra_{place}") for place, name in enumerate(extra)),
     )
     total = rows.count()
     table = picked.orderBy("hash", "y", "a", "b").limit(limit).toArrow()
     values = {name: table.column(name).to_numpy() for name in ("y", "a", "b")}
-    return ScoreSample(labels=values["y"], champion=values["a"], challenger=values["b"], total=total)
+    others = {name: table.column(f"extra_{place}").to_numpy(zero_copy_only=False) for place, name in enumerate(extra)}
+    return ScoreSample(labels=values["y"], champion=values["a"], challenger=values["b"], total=total, extra=others)
 
 
 def _checked(

@@ -198,6 +198,15 @@ class Registry:
             elif self.read_alias(model, alias) is not None:
                 self._client.delete_registered_model_alias(model, alias)
 
+    def tag_version(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version and of the run that made it; what they were is forgotten."""
+        with _storage("tagged a model version"):
+            mlflow_run_id = str(self._client.get_model_version(model, str(version)).run_id)
+            for name, value in tags.items():
+                text = _cut(value, 4000)
+                self._client.set_model_version_tag(model, str(version), name, text)
+                self._client.set_tag(mlflow_run_id, name, text)
+
     def run_of(self, model: str, version: int) -> str:
         """The MLflow run that made a version.
 

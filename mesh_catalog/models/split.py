@@ -77,7 +77,7 @@ def split_bounds(newest: datetime, split: SplitSpec, *, until: datetime | None =
         end = min(end, until if until.tzinfo else until.replace(tzinfo=UTC))
     test_from = end - split.test
     train_to = test_from - split.gap
-    train_from = None if split.train is None else train_to - split.train
+    train_from = split.since if split.train is None else train_to - split.train
     return SplitBounds(train_from=train_from, train_to=train_to, test_from=test_from, test_to=end)
 
 

@@ -25,7 +25,7 @@ from uuid import NAMESPACE_URL, uuid5
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.rights import require_model_rights
 from mesh_catalog.catalog.assets import register_model
-from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
+from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, record_model_version, set_alias
 from mesh_catalog.catalog.runs import finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import GateRefusedError, MeshError, RefusedError, StorageError
@@ -35,6 +35,7 @@ from mesh_catalog.models.algorithms import add_score, check_parameters, fit_pipe
 from mesh_catalog.models.compare import check_gate
 from mesh_catalog.models.evaluate import Evaluation, count_scores, evaluate_counts
 from mesh_catalog.models.frame import SCORE, SPLIT, FramePlan, build_frame, plan_frame
+from mesh_catalog.models.mirror import mirror_decisions
 from mesh_catalog.models.registry import Alias, LoggedRun, Pins, Registry, open_registry
 from mesh_catalog.models.regression import evaluate_numbers
 from mesh_catalog.models.split import (
@@ -119,6 +120,11 @@ class _Job:
     clock: _Clock = field(default_factory=_Clock)
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """What is learned from."""
+        return tuple(name for name in self.plan.features if name not in self.model.left_out)
+
+    @property
     def publish_id(self) -> str:
         """The id of the publish of this training's rows: the same as long as model.yaml asks for the same rows."""
         asked = (self.plan, self.model.split, self.until)
@@ -173,7 +179,7 @@ def train_model(
         retraining_id=retraining_id,
         tell=tell,
     )
-    register_model(mesh.catalog, model)
+    register_model(mesh.catalog, model if retraining_id is None else mesh.workspace.model(model.name))
     start_run(mesh.catalog, product=model.name, kind="train", principal=mesh.principal, run_id=run_id)
     with _recorded(mesh, run_id), _opening_registry(mesh, model.algorithm) as opening:
         # Before MLflow is asked, since it takes its time to open; after a cut this costs one query.
@@ -286,12 +292,12 @@ def _fit_and_log(job: _Job, rows: _Rows, registry: Registry) -> LoggedRun:
     model, plan, target = job.model, job.plan, job.plan.target.name
     data = _read_rows(job, rows.version)
     train, test = rows.counts["train"], rows.counts["test"]
-    job.tell(f"trains {model.algorithm} on {train.rows:,} rows, {len(plan.features)} features")
+    job.tell(f"trains {model.algorithm} on {train.rows:,} rows, {len(job.features)} features")
     pipeline = fit_pipeline(
         data.where(F.col(SPLIT) == "train"),
         algorithm=model.algorithm,
         parameters=model.parameters,
-        features=plan.features,
+        features=job.features,
         label=target,
         keys=(*plan.key_names, plan.event_time.name),
         rows=train.rows,
@@ -333,7 +339,7 @@ def _pins(job: _Job, rows: _Rows, evaluation: Evaluation) -> Pins:
         algorithm=model.algorithm,
         parameters=check_parameters(model.algorithm, model.parameters),
         seed=model.seed,
-        features=plan.features,
+        features=job.features,
         target=f"{plan.product}.{plan.target.name}",
         event_time=plan.event_time.name,
         keys=plan.key_names,
@@ -373,13 +379,13 @@ def _settle(job: _Job, registry: Registry, logged: LoggedRun) -> TrainResult:
         ),
     )
     unmet = check_gate(logged.metrics, model.gate)
-    champion = registry.read_alias(model.name, "champion")
+    champion = read_alias(catalog, model.name, "champion") or registry.read_alias(model.name, "champion")
     becomes: Alias = "champion" if champion == number or (champion is None and not unmet) else "challenger"
     if read_run(catalog, job.run_id).outcome != "done":  # what ended before may have been rejected since
         first = "the first version that keeps its gate"
         reason = first if becomes == "champion" else "; ".join(("trained", *unmet))
-        registry.set_alias(model.name, becomes, number)
         set_alias(catalog, model.name, becomes, number, reason=reason, at=now)
+        mirror_decisions(job.mesh, model.name)
     job.clock.lap("register")
     return TrainResult(
         model=model.name,

@@ -3,8 +3,8 @@
 A metric below a fixed share of its value on the champion's test window alarms late where that window was hard, and for
 nothing where it was small. Here both sides' spreads count. Pure numbers.
 
-Rows count as independent. Where neighbouring rows err together, as in most series, more windows fail than `significance`
-says: `loses` keeps out what is too little to act on.
+Rows count as independent. Where neighbouring rows err together, as in most series, more windows fail than
+`significance` says: `loses` keeps out what is too little to act on.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def judge_losses(current: Floats, reference: Floats, *, loses: float = 0.0, sign
     """Welch's one-sided test of the mean losses.
 
     Args:
-        current: Loss of each labelled row of the newest window; less is better. 0 or 1 for a class, |y - p| for a number,
-            logarithmic for a probability.
+        current: Loss of each labelled row of the newest window; less is better. 0 or 1 for a class, |y - p| for a
+            number, logarithmic for a probability.
         reference: The same of the champion's test window and of its windows since that passed.
         loses: How much worse the model must be as well, as a share of the reference's mean.
         significance: Share of windows that fail where nothing has changed.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
-from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions, set_alias
+from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.errors import GateRefusedError, NotFoundError
+from mesh_catalog.models.mirror import mirror_decisions
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -36,9 +37,8 @@ def rollback_model(
     Raises:
         NotFoundError: No champion, or no such version.
         GateRefusedError: There was no champion before this one.
+        StorageError: MLflow cannot be reached; the champion is moved in the catalog, and the next turn tells MLflow.
     """
-    from mesh_catalog.models.registry import open_registry
-
     current = read_alias(mesh.catalog, model, "champion")
     if current is None:
         raise NotFoundError(f"{model}: has no champion to roll back from.")
@@ -47,23 +47,19 @@ def rollback_model(
     if target not in known:
         raise NotFoundError(f"{model}: no version v{target}. There is: {', '.join(f'v{v}' for v in sorted(known))}.")
     now = datetime.now(UTC)
-    registry = open_registry(mesh.settings)
-    registry.set_alias(model, "champion", target)
-    set_alias(mesh.catalog, model, "champion", target, reason=f"rollback: {reason}", at=now)
-    record_decision(
-        mesh.catalog,
-        DecisionRecord(
-            id=uuid4().hex,
-            model=model,
-            action="rollback",
-            reasons=(reason,),
-            at=now,
-            principal=mesh.principal,
-            from_version=current,
-            to_version=target,
-            evidence={},
-        ),
+    decision = DecisionRecord(
+        id=uuid4().hex,
+        model=model,
+        action="rollback",
+        reasons=(reason,),
+        at=now,
+        principal=mesh.principal,
+        from_version=current,
+        to_version=target,
+        evidence={},
     )
+    record_decision(mesh.catalog, decision, aliases={"champion": target})
+    mirror_decisions(mesh, model)
     return RollbackResult(model=model, from_version=current, to_version=target)
 
 

@@ -11,18 +11,17 @@ from typing import Any, Final
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
     ALGORITHMS,
-    LESS_IS_BETTER,
     METRICS,
     DomainSpec,
     FeatureRef,
-    GateSpec,
     ModelKind,
     ModelSpec,
     MonitorSpec,
-    RetrainSpec,
     SplitSpec,
     split_name,
 )
+from mesh_catalog.workspace.gate_section import read_approval, read_gate, read_touches
+from mesh_catalog.workspace.retrain_section import read_retrain, read_tune
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -43,10 +42,11 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "tune",
+    "approval",
+    "touches",
     "seed",
 )
-_DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
-_MOST: Final = 1e300
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -56,7 +56,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     Raises:
         DocumentError: An unknown key or one that is not supported yet, a missing one, or a value that is not allowed.
     """
-    section = Section(read_document(path), _KEYS, later=("tune", "costs"))
+    section = Section(read_document(path), _KEYS, later=("costs",))
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
@@ -80,9 +80,12 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         parameters=parameters,
         metric=section.choice("metric", METRICS[kind]),
         seed=_whole(section, "seed"),
-        gate=_gate(section, METRICS[kind]),
+        gate=read_gate(section, METRICS[kind]),
         monitor=_monitor(section),
-        retrain=_retrain(section),
+        retrain=read_retrain(section),
+        tune=read_tune(section),
+        approval=read_approval(section),
+        touches=read_touches(section),
         purposes=section.names("purpose"),
         path=path,
     )
@@ -153,26 +156,6 @@ def _whole(section: Section, key: str) -> int:
     return int(value)
 
 
-def _gate(section: Section, metrics: Sequence[str]) -> GateSpec:
-    gate = section.section("gate", ("beats_champion", "at_least", "at_most"))
-    losses = tuple(name for name in metrics if name in LESS_IS_BETTER)
-    return GateSpec(
-        beats_champion=gate.number("beats_champion", least=0, most=1, default=GateSpec().beats_champion),
-        at_least=_limits(gate.section("at_least", metrics)),
-        at_most=_limits(gate.section("at_most", losses)),
-    )
-
-
-def _limits(section: Section) -> dict[str, float]:
-    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
-    return {
-        name: section.number(
-            name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0
-        )
-        for name in section.data
-    }
-
-
 def _monitor(section: Section) -> MonitorSpec:
     monitor = section.section("monitor", ("window", "drift_share"))
     default = MonitorSpec()
@@ -183,18 +166,3 @@ def _monitor(section: Section) -> MonitorSpec:
         window=window or default.window,
         drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
     )
-
-
-def _retrain(section: Section) -> RetrainSpec:
-    retrain = section.section("retrain", ("on", "debounce", "cooldown"), later=("budget",))
-    for index, reason in enumerate(retrain.names("on")):
-        if reason != "drift":
-            later = "is not supported yet" if reason == "performance" else "is not known"
-            raise retrain.error(f"retraining on '{reason[:40]}' {later}. Allowed: drift.", "on", index)
-    needed, of = 1, 1
-    if text := retrain.optional_text("debounce"):
-        match = _DEBOUNCE.fullmatch(text)
-        needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= needed <= of:
-            raise retrain.error(f"debounce '{text[:40]}' must read like 2 of 3.", "debounce")
-    return RetrainSpec(needed=needed, of=of, cooldown=retrain.duration("cooldown") or timedelta(0))

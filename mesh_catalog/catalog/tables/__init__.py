@@ -19,6 +19,7 @@ from mesh_catalog.catalog.tables.asset_tables import (
 from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
+from mesh_catalog.catalog.tables.loop_tables import approvals, retrain_requests, reviews
 from mesh_catalog.catalog.tables.model_tables import (
     alias_moves,
     decisions,
@@ -57,6 +58,7 @@ from mesh_catalog.catalog.tables.search_tables import (
 __all__ = [
     "UtcDateTime",
     "alias_moves",
+    "approvals",
     "audit_events",
     "checks",
     "column_edges",
@@ -82,7 +84,9 @@ __all__ = [
     "openlineage_runs",
     "owners",
     "products",
+    "retrain_requests",
     "retrainings",
+    "reviews",
     "run_files",
     "run_inputs",
     "runs",

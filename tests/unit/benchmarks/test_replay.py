@@ -1,4 +1,4 @@
-"""The replay keeps its promises: no label is seen early, a fit is a training, the loop's decisions are the product's."""
+"""The replay keeps its promises: no label is seen early, a fit is a training, the loop decides as the product."""
 
 from __future__ import annotations
 
