@@ -49,7 +49,7 @@ algorithm: xgboost
 metric: {metric}
 monitor: {{window: 7d}}
 gate: {{beats_champion: 0.1}}
-retrain: {{on: [performance], budget: 1 per week, patience: 3}}
+retrain: {{on: [performance], budget: 1 per week, patience: 3, window: {window}}}
 """
 COOLDOWN_SHARE, LOSES, SIGNIFICANCE = 0.3, 0.2, 0.02
 
@@ -72,7 +72,8 @@ def loop_spec(stream: Stream) -> LoopSpec:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model" / "model.yaml"
         path.parent.mkdir()
-        path.write_text(POLICY.format(kind=stream.kind, metric=stream.metric), encoding="utf-8")
+        window = "since_drift" if stream.name in MADE else "as_split"
+        path.write_text(POLICY.format(kind=stream.kind, metric=stream.metric, window=window), encoding="utf-8")
         model = read_model_file(path, DomainSpec(name="benchmark", owner=None, path=Path(folder)))
     minute = timedelta(minutes=1)
     return LoopSpec(
