@@ -44,14 +44,14 @@ kind: {kind}
 target: benchmark.stream.label
 features: [benchmark.stream]
 event_time: at
-split: {{test: 2d}}
+split: {{test: 1d}}
 algorithm: xgboost
 metric: {metric}
 monitor: {{window: 7d}}
 gate: {{beats_champion: 0.1}}
 retrain: {{on: [performance], budget: 1 per week, patience: 3, window: {window}}}
 """
-COOLDOWN_SHARE, LOSES, SIGNIFICANCE = 0.3, 0.2, 0.02
+COOLDOWN_SHARE, LOSES, SIGNIFICANCE = 0.45, 0.2, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
