@@ -36,11 +36,14 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 	@git ls-files -co --exclude-standard -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify && echo "no secrets found"
 
+# A Spark session waits for itself half of the time: two processes, each with one of its own, fill two cores.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-full: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -207,6 +207,11 @@ class Registry:
                 self._client.set_model_version_tag(model, str(version), name, text)
                 self._client.set_tag(mlflow_run_id, name, text)
 
+    def read_tags(self, model: str, version: int) -> dict[str, str]:
+        """The tags of a version."""
+        with _storage("read a model version"):
+            return dict(self._client.get_model_version(model, str(version)).tags)
+
     def run_of(self, model: str, version: int) -> str:
         """The MLflow run that made a version.
 
@@ -330,9 +335,9 @@ def open_registry(settings: Settings) -> Registry:
     Raises:
         StorageError: It cannot be reached or made.
     """
-    if settings.mlflow_uri.startswith("sqlite:///"):
-        Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with _storage("opened"):
+        if settings.mlflow_uri.startswith("sqlite:///"):
+            Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Registry(settings)
 
 
@@ -357,12 +362,13 @@ def _storage(doing: str) -> Iterator[None]:
 
 
 def _quiet_mlflow() -> None:
-    """No telemetry, no progress bars, no announcements of migrations on stderr; before mlflow is imported."""
+    """Few retries, no telemetry, no progress bars, no news of migrations on stderr; before mlflow is imported."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 7 are four minutes before a server that is away is said to be
     }.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

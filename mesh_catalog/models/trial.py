@@ -43,25 +43,26 @@ def try_model(spark: SparkSession, mesh: Mesh, model: ModelSpec) -> float:
     bounds = split_bounds(newest, model.split, until=split_bounds(newest, model.split).test_from)
     data = add_split(frame.data, bounds, event_time=time_column, column=SPLIT).persist()
     try:
-        counts = count_labels(data, split=SPLIT, target=plan.target.name, event_time=time_column, kind=model.kind)
-        require_learnable(model.name, plan.target.name, counts, kind=model.kind)
+        target = plan.target.name
+        counts = count_labels(data, split=SPLIT, target=target, event_time=time_column, kind=model.kind)
+        require_learnable(model.name, target, counts, kind=model.kind)
         pipeline = fit_pipeline(
             data.where(F.col(SPLIT) == "train"),
             algorithm=model.algorithm,
             parameters=model.parameters,
             features=[name for name in plan.features if name not in model.left_out],
-            label=plan.target.name,
+            label=target,
             keys=(*plan.key_names, time_column),
             rows=counts["train"].rows,
             seed=model.seed,
             kind=model.kind,
         )
         scored = add_score(pipeline, data.where(F.col(SPLIT) == "test"), score=SCORE)
-        label, test = plan.target.name, counts["test"]
         if model.kind == "regression":
-            found = evaluate_numbers(scored, label=label, score=SCORE, label_mean=test.mean, constants={})
+            mean = counts["test"].mean
+            tested = evaluate_numbers(scored, label=target, score=SCORE, label_mean=mean, constants={"mean": mean})
         else:
-            found = evaluate_counts(count_scores(scored, label=label, score=SCORE, rows=test.rows))
-        return found.metrics[model.metric]
+            tested = evaluate_counts(count_scores(scored, label=target, score=SCORE, rows=counts["test"].rows))
+        return tested.metrics[model.metric]
     finally:
         data.unpersist()

@@ -57,7 +57,7 @@ def take_steps(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
     while record.outcome is None and not turn.stop():
         turn.lease.require()
         step = _STEPS[record.step]
-        found = _tried(turn, record, step) if record.step in _HEAVY else step(turn, record)
+        found = _tried(turn, record, step)
         if found is None:
             break
         record = found
@@ -67,14 +67,16 @@ def take_steps(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
 def _tried(
     turn: Turn, record: RetrainingRecord, step: Callable[[Turn, RetrainingRecord], RetrainingRecord | None]
 ) -> RetrainingRecord | None:
-    tries = int(record.state.get("tries", 0))
-    if tries >= TRIES:
+    heavy, tries = record.step in _HEAVY, int(record.state.get("tries", 0))
+    if heavy and tries >= TRIES:
         return _give_up(turn, record)
-    record = _written(turn, record, record.step, tries=tries + 1)
+    if heavy:
+        record = _written(turn, record, record.step, tries=tries + 1)
     try:
         return step(turn, record)
     except StorageError:
-        _written(turn, read_retraining(turn.mesh.catalog, record.id), record.step, tries=tries)
+        if heavy:
+            _written(turn, read_retraining(turn.mesh.catalog, record.id), record.step, tries=tries)
         raise
     except ConflictError:
         raise  # somebody else has the row now
@@ -86,7 +88,9 @@ def _tried(
 def _written(turn: Turn, record: RetrainingRecord, step: str, **state: Any) -> RetrainingRecord:
     """The row at a step, with what is to be remembered; refused where somebody else went on."""
     turn.lease.require()
-    return advance_retraining(turn.mesh.catalog, record.id, step, {**record.state, **state}, after=record.step)
+    got_further = {"error": None} if step != record.step else {}
+    told = {**record.state, **got_further, **state}
+    return advance_retraining(turn.mesh.catalog, record.id, step, told, after=record.step)
 
 
 def _train(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
@@ -170,7 +174,8 @@ def _roll(turn: Turn, record: RetrainingRecord) -> RetrainingRecord | None:
     approval = record.state.get("approval")
     reasons = [comparison.sentence, *([f"approved by {approval['principal']}"] if approval else [])]
     champion = read_alias(turn.mesh.catalog, turn.model.name, "champion")
-    if champion != int(record.state["champion"]):
+    # a rollout moves the alias itself, so that after a kill it may stand at the challenger already
+    if champion not in (int(record.state["champion"]), int(record.state["challenger"])):
         told = f"the champion is v{champion} by now, and v{record.state['champion']} was compared with"
         return _settle(turn, record, "reject", (*reasons, told))
     if turn.rollout is None:
@@ -215,7 +220,7 @@ def _settle(
         reasons=told,
         at=datetime.now(UTC),
         principal=principal or (approval["principal"] if approval else turn.mesh.principal),
-        from_version=champion,
+        from_version=record.state.get("champion", champion),
         to_version=challenger if action == "promote" else champion,
         evidence={
             **(record.state.get("comparison") or {}),

@@ -22,7 +22,7 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
     """What a challenger must show.
 
     Args:
-        metrics: Those that `at_least` may name.
+        metrics: Those that the model may be judged by.
 
     Raises:
         DocumentError: A key, a metric or a number that is not allowed.
@@ -66,6 +66,16 @@ def read_touches(model: Section) -> tuple[Any, ...]:
         if word not in _TOUCHES:
             raise model.error(f"touches '{word[:40]}' is not known. Allowed: {listed(_TOUCHES)}.", "touches", index)
     return found
+
+
+def _limits(section: Section) -> dict[str, float]:
+    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
+    return {
+        name: section.number(
+            name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0
+        )
+        for name in section.data
+    }
 
 
 def _slices(gate: Section) -> SliceGate:

@@ -16,12 +16,13 @@ from mesh_catalog.specs import (
     FeatureRef,
     ModelKind,
     ModelSpec,
-    MonitorSpec,
     SplitSpec,
     split_name,
 )
 from mesh_catalog.workspace.gate_section import read_approval, read_gate, read_touches
+from mesh_catalog.workspace.monitor_section import MODEL_KEYS, read_monitor
 from mesh_catalog.workspace.retrain_section import read_retrain, read_tune
+from mesh_catalog.workspace.rollout_section import read_rollout
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
@@ -42,6 +43,7 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "rollout",
     "tune",
     "approval",
     "touches",
@@ -81,8 +83,9 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         metric=section.choice("metric", METRICS[kind]),
         seed=_whole(section, "seed"),
         gate=read_gate(section, METRICS[kind]),
-        monitor=_monitor(section),
+        monitor=read_monitor(section.section("monitor", MODEL_KEYS)),
         retrain=read_retrain(section),
+        rollout=read_rollout(section),
         tune=read_tune(section),
         approval=read_approval(section),
         touches=read_touches(section),
@@ -154,15 +157,3 @@ def _whole(section: Section, key: str) -> int:
     if value != int(value):
         raise section.error(f"'{key}' must be a whole number.", key)
     return int(value)
-
-
-def _monitor(section: Section) -> MonitorSpec:
-    monitor = section.section("monitor", ("window", "drift_share"))
-    default = MonitorSpec()
-    window = monitor.duration("window")
-    if window is not None and not window:
-        raise monitor.error("window must be longer than nothing.", "window")
-    return MonitorSpec(
-        window=window or default.window,
-        drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
-    )

@@ -6,8 +6,9 @@ found again by a tag in MLflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +16,23 @@ import numpy as np
 from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
-from mesh_catalog.access.mesh import Mesh
+from mesh_catalog.access.mesh import Mesh, open_mesh
+from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.models import ModelVersionRecord, read_model_versions, record_model_version, set_alias
 from mesh_catalog.models.compare import check_gate, paired_bootstrap
 from mesh_catalog.models.mirror import mirror_decisions
 from mesh_catalog.models.registry import open_registry
 from mesh_catalog.retraining.compare import Comparison, needed_share
+from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import ModelSpec
+from tests.unit.catalog.samples import write_workspace
 
-__all__ = ["LocalTrainer", "Point", "crown_first"]
+__all__ = ["MODEL", "OWNER", "LocalTrainer", "Point", "make_workspace", "opened"]
 
 Point = Callable[[str], None]
 """Told the name of every place where a process may die."""
+MODEL = "payments.fraud"
+OWNER = "payments-team"
 ROWS = 60
 
 
@@ -123,8 +129,25 @@ def _record(mesh: Mesh, model: ModelSpec, number: int, mlflow_run_id: str, retra
     )
 
 
-def crown_first(mesh: Mesh, model: ModelSpec) -> None:
-    """A first champion, as `mesh train` would have made it."""
+def make_workspace(root: Path) -> Path:
+    """A workspace whose model has a champion."""
+    write_workspace(root)
+    (root / "conf/local.yaml").write_text("{}\n")
+    with opened(root) as mesh:
+        sync_workspace(mesh.catalog, mesh.workspace)
+        _crown_first(mesh, mesh.workspace.model(MODEL))
+    return root
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Mesh]:
+    """The mesh as the model's owner sees it."""
+    with open_mesh(replace(load_settings(workspace=root), principal=OWNER)) as mesh:
+        yield mesh
+
+
+def _crown_first(mesh: Mesh, model: ModelSpec) -> None:
+    """As `mesh train` would have made it."""
     client = MlflowClient(tracking_uri=mesh.settings.mlflow_uri, registry_uri=mesh.settings.mlflow_uri)
     run = client.create_run(client.create_experiment(model.name), tags={"mesh.run_id": "first"})
     client.set_terminated(run.info.run_id, "FINISHED")
