@@ -45,16 +45,6 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
     )
 
 
-def _limits(section: Section) -> dict[str, float]:
-    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
-    return {
-        name: section.number(
-            name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0
-        )
-        for name in section.data
-    }
-
-
 def read_approval(model: Section) -> Any:
     """person, automatic, or None where nothing is said."""
     return model.choice("approval", ("person", "automatic")) if "approval" in model else None
