@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-from mesh_catalog.retraining.facts import Facts, Training, Window
 
 from benchmarks.replay import Model, Never, Past, Trainer, losses
 from benchmarks.streams import Stream, at
@@ -22,6 +21,7 @@ from mesh_catalog.models.compare import paired_bootstrap
 from mesh_catalog.monitoring.degradation import judge_losses
 from mesh_catalog.monitoring.drift import compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
+from mesh_catalog.retraining.facts import Facts, Training, Window
 from mesh_catalog.retraining.policy import Decision, decide
 from mesh_catalog.specs import GateSpec, RetrainSpec
 
@@ -113,8 +113,12 @@ class Loop(Never):
             turn = Turn(minute=past.now, decision=decision, outcome="review")
         elif decision.train:
             turn = self._train(past, decision)
-            outcome = "promote" if turn.outcome == "promote" else "reject"
-            training = Training(id=f"{past.now}", at=clock, outcome=outcome, answers=frozenset(decision.answers))
+            training = Training(
+                id=f"{past.now}",
+                at=clock,
+                outcome="promote" if turn.outcome == "promote" else "reject",
+                answers=frozenset(decision.answers),
+            )
             self.memory.trainings = [training, *self.memory.trainings]
         self.memory.turns.append(turn)
 

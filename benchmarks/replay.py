@@ -110,11 +110,11 @@ def losses(stream: Stream, rows: slice, scores: Floats) -> Floats:
     """Loss of each row: 0 or 1, or the absolute error; of average precision, which no row has, the logarithmic loss."""
     labels = stream.labels[rows]
     if stream.metric == "mae":
-        return np.abs(labels - scores)
+        return np.asarray(np.abs(labels - scores))
     if stream.metric == "accuracy":
-        return ((scores >= 0.5) != (labels == 1)).astype(np.float64)
+        return np.asarray((scores >= 0.5) != (labels == 1), dtype=np.float64)
     clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-    return -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
+    return np.asarray(-(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped)))
 
 
 def measure(stream: Stream, scores: Floats) -> float:
@@ -127,7 +127,7 @@ def measure(stream: Stream, scores: Floats) -> float:
     for week in range(stream.first_weeks, stream.weeks):
         rows = stream.rows(week * WEEK, (week + 1) * WEEK)
         values, where = np.unique(scores[rows], return_inverse=True)
-        ones = np.bincount(where, weights=stream.labels[rows], minlength=len(values))[::-1]
+        ones = np.bincount(where, weights=stream.labels[rows], minlength=len(values))[::-1].astype(np.float64)
         every = np.bincount(where, minlength=len(values))[::-1].astype(np.float64)
         if 0 < ones.sum() < every.sum():
             counts = ScoreCounts(scores=values[::-1], positives=ones, negatives=every - ones, loss=0.0)
@@ -171,11 +171,12 @@ class Adwin(Never):
     """
 
     def __init__(self, stream: Stream, trainer: Trainer, *, window: int, own: bool) -> None:
-        from river.drift import ADWIN
+        from river import drift
 
         super().__init__(stream, trainer, window=window)
-        self._new: Callable[[], Any] = ADWIN
-        self._detector, self._own, self._seen = ADWIN(), own, stream.first_weeks * WEEK
+        self._new: Callable[[], Any] = drift.ADWIN
+        self._detector: Any = self._new()
+        self._own, self._seen = own, stream.first_weeks * WEEK
         self._scale = float(np.ptp(stream.labels[stream.rows(0, self._seen)])) if stream.metric == "mae" else 1.0
 
     def learn(self, past: Past) -> None:

@@ -12,7 +12,7 @@ def test_where_nothing_has_changed_the_asked_share_of_windows_fails_however_smal
     for before in (60, 2_000):
         failed = [
             judge_losses(rng.gamma(2, 10, 300), rng.gamma(2, 10, before), significance=0.05).outcome == "fail"
-            for _ in range(600)
+            for _ in range(400)
         ]
         assert 0.02 < np.mean(failed) < 0.08
 
