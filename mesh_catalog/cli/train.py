@@ -86,7 +86,7 @@ def _baseline(spec: ModelSpec, result: TrainResult) -> str:
     if spec.kind == "binary":
         return f"{found:.3f}"
     last = result.baseline[f"last_period_{spec.metric}"]
-    return f"{found:.4g} by the training rows' mean, {last:.4g} by that of their newest {spec.split.test}"
+    return f"{found:.4g} by the training rows' mean, {last:.4g} by that of their newest {spec.split.test.total_seconds() / 86400:g} days"
 
 
 def _measured(result: TrainResult, name: str) -> str:
