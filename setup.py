@@ -37,6 +37,7 @@ REQUIRES = [
     "xgboost-cpu==3.2.0",
 ]
 EXTRAS = {
+    "benchmarks": ["river>=0.21"],
     "polars": ["polars>=1.0"],
     "postgres": ["psycopg[binary]>=3.2"],
     "dev": [

@@ -86,7 +86,8 @@ def _baseline(spec: ModelSpec, result: TrainResult) -> str:
     if spec.kind == "binary":
         return f"{found:.3f}"
     last = result.baseline[f"last_period_{spec.metric}"]
-    return f"{found:.4g} by the training rows' mean, {last:.4g} by that of their newest {spec.split.test}"
+    days = spec.split.test.total_seconds() / 86_400
+    return f"{found:.4g} by the training rows' mean, {last:.4g} by that of their newest {days:g} days"
 
 
 def _measured(result: TrainResult, name: str) -> str:

@@ -285,6 +285,7 @@ def test_an_earlier_until_and_another_algorithm_make_a_version_of_their_own(shop
     assert latest.event_to == until - timedelta(hours=1)
 
 
+@pytest.mark.slow
 def test_a_regression_is_trained_measured_gated_and_scored(spark: SparkSession, workspace_dir: Path) -> None:
     for small in open_shop(spark, workspace_dir):
         path = workspace_dir / "domains" / "payments" / "risk" / "model.yaml"
