@@ -44,7 +44,7 @@ def consumers_of(catalog: Catalog, product: str) -> list[Consumer]:
         NotFoundError: No such product.
         StorageError: The lineage is incomplete.
     """
-    graph = lineage(catalog, product, direction="downstream", columns=True, allow_hidden=True)
+    graph = lineage(catalog, product, direction="downstream", columns=True, allow_incomplete="hidden")
     sources: dict[str, list[str]] = defaultdict(list)
     nodes: dict[str, Node] = {}
     for link in graph.links:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
-from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions, set_alias
+from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.errors import GateRefusedError, NotFoundError
-from mesh_catalog.retraining.rollout import Aliases, end_rollout, open_aliases
+from mesh_catalog.models.mirror import mirror_decisions
+from mesh_catalog.retraining.rollout import Aliases, end_rollout
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -42,6 +43,7 @@ def rollback_model(
     Raises:
         NotFoundError: No champion, or no such version.
         GateRefusedError: There was no champion before this one.
+        StorageError: MLflow cannot be reached; the champion is moved in the catalog, and the next turn tells MLflow.
     """
     known = {record.version for record in read_model_versions(mesh.catalog, model)}
     if to_version is not None and to_version not in known:
@@ -57,22 +59,19 @@ def rollback_model(
         raise NotFoundError(f"{model}: has no champion to roll back from.")
     target = previous_champion(mesh.catalog, model) if to_version is None else to_version
     now = datetime.now(UTC)
-    (aliases or open_aliases(mesh)).set_alias(model, "champion", target)
-    set_alias(mesh.catalog, model, "champion", target, reason=f"rollback: {reason}", at=now)
-    record_decision(
-        mesh.catalog,
-        DecisionRecord(
-            id=uuid4().hex,
-            model=model,
-            action="rollback",
-            reasons=(reason,),
-            at=now,
-            principal=mesh.principal,
-            from_version=current,
-            to_version=target,
-            evidence={},
-        ),
+    decision = DecisionRecord(
+        id=uuid4().hex,
+        model=model,
+        action="rollback",
+        reasons=(reason,),
+        at=now,
+        principal=mesh.principal,
+        from_version=current,
+        to_version=target,
+        evidence={},
     )
+    record_decision(mesh.catalog, decision, aliases={"champion": target})
+    mirror_decisions(mesh, model)
     return RollbackResult(model=model, from_version=current, to_version=target)
 
 

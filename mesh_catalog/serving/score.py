@@ -288,7 +288,9 @@ def _predictions_contract(model: ModelSpec, plan: FramePlan) -> Contract:
         logical_type="number",
         spark_type="double",
         required=True,
-        description=f"Probability that {model.target} is 1.",
+        description=f"Probability that {model.target} is 1."
+        if model.kind == "binary"
+        else f"Predicted {model.target}.",
     )
     number = Column(
         name=MODEL_VERSION,
