@@ -50,7 +50,7 @@ def run(root: Path, plans: Sequence[str]) -> list[dict[str, Any]]:
 
 def check(root: Path, name: str, *, action: str | None) -> None:
     """One rollout, ended once, and whatever serves agrees with it."""
-    with open_mesh(load_settings(workspace=root / name)) as mesh:
+    with open_mesh(load_settings(workspace=root / name), with_workspace=False) as mesh:
         rollouts = read_rollouts(mesh.catalog, MODEL)
         assert len(rollouts) == 1
         ended = rollouts[0]
