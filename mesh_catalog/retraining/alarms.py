@@ -91,7 +91,7 @@ def errors_signal(
         failures: Why runs failed.
     """
     allowed = (limit or 0.0) * max(rows, bake_rows)
-    told = f"{failed:,} of {rows:,} rows got no score"
+    told = f"{failed:,} of {rows:,} rows got no score" if rows else "nothing is scored in this step yet"
     rings = bool(failures) or failed > allowed
     reason = f"the challenger could not score: {failures[0]}" if failures else told
     return Signal(

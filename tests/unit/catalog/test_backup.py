@@ -12,10 +12,12 @@ from sqlalchemy import select
 from mesh_catalog.catalog.backup import back_up, restore
 from mesh_catalog.catalog.leases import acquire_lease
 from mesh_catalog.catalog.models import set_alias
+from mesh_catalog.catalog.rollouts import insert_rollout
 from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.catalog.tables import metadata
 from mesh_catalog.errors import ConflictError, InputError
+from mesh_catalog.specs import RolloutSpec
 from tests.postgres import PostgresServer
 from tests.unit.catalog.conftest import ON_BOTH
 from tests.unit.catalog.samples import NOON, amount_edge, failed_check, publish, train
@@ -39,6 +41,8 @@ def fill(catalog: Catalog) -> None:
     train(catalog)
     set_alias(catalog, "payments.fraud", "champion", 1, reason="first", at=NOON)
     acquire_lease(catalog, "publish", holder="me", seconds=60)
+    plan = RolloutSpec(steps=(0.0, 0.1), give_up_after=timedelta(days=1))
+    insert_rollout(catalog, "r1", "payments.fraud", plan, champion=1, challenger=1, retraining_id=None, event_from=NOON)
 
 
 @ON_BOTH

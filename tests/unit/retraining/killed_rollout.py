@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh_catalog.access.mesh import open_mesh
+from mesh_catalog.retraining import observing  # noqa: F401 - once here, and not in each runner
 from mesh_catalog.retraining import rollout as machine
 from mesh_catalog.settings import load_settings
 from tests.unit.retraining.rollouts import MODEL, FileAliases, aliases_of, looking
@@ -30,6 +31,8 @@ STEPS = ("insert_rollout", "advance_rollout", "decide_rollout", "set_alias", "re
 
 def main() -> None:
     root = Path(sys.argv[1])
+    with open_mesh(load_settings(workspace=root / "template")):
+        pass  # whatever is imported late is imported now, and not in each runner
     for plan in sys.argv[2:]:
         name, look, deaths = plan.split(":")
         workspace = root / name

@@ -50,7 +50,7 @@ def run(root: Path, plans: Sequence[str]) -> list[dict[str, Any]]:
 
 def check(root: Path, name: str, *, action: str | None) -> None:
     """One rollout, ended once, and whatever serves agrees with it."""
-    with open_mesh(load_settings(workspace=root / name)) as mesh:
+    with open_mesh(load_settings(workspace=root / name), with_workspace=False) as mesh:
         rollouts = read_rollouts(mesh.catalog, MODEL)
         assert len(rollouts) == 1
         ended = rollouts[0]
@@ -71,16 +71,19 @@ def check(root: Path, name: str, *, action: str | None) -> None:
             assert len(steps) == 3
 
 
-@pytest.mark.parametrize(("look", "action", "steps"), [("quiet", "promote", 24), ("rings", "back", 16)])
-def test_a_runner_that_dies_at_any_step_leaves_a_rollout_that_the_next_one_ends(
-    root: Path, look: str, action: str, steps: int
-) -> None:
-    """Each step in a workspace of its own; a runner has so many, so one that is to die later lives."""
-    told = run(root, [f"step{number}:{look}:{number}" for number in range(1, steps + 2)])
-    assert [one["ends"] for one in told] == [[-signal.SIGKILL, 0]] * steps + [[0, 0]]
+def test_a_runner_that_dies_after_any_step_leaves_a_rollout_that_the_next_one_ends(root: Path) -> None:
+    """A runner that dies after each of the 12 steps of a promotion, then after each by which all goes back.
+
+    Each has a workspace of its own; one more runner is to die later than it has steps, and lives.
+    """
+    plans = [f"on{number}:quiet:{2 * number}" for number in range(1, 14)]
+    plans += [f"back{number}:rings:{2 * number}" for number in range(4, 9)]
+    told = run(root, plans)
+    assert [one["ends"] for one in told if one["name"] != "on13"] == [[-signal.SIGKILL, 0]] * 17
+    assert [one["ends"] for one in told if one["name"] == "on13"] == [[0, 0]]
     for one in told:
         assert one["valid"]
-        check(root, one["name"], action=action)
+        check(root, one["name"], action="promote" if one["name"].startswith("on") else "back")
 
 
 @pytest.mark.slow
