@@ -350,7 +350,7 @@ def _storage(doing: str) -> Iterator[None]:
 
 
 def _quiet_mlflow() -> None:
-    """Few retries, no telemetry, no progress bars, no announcements of migrations on stderr; before mlflow is imported."""
+    """Few retries, no telemetry, no progress bars, no announcements on stderr; before mlflow is imported."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
