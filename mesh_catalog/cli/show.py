@@ -70,11 +70,14 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
         read_rules,
         read_service_levels,
     )
+    from mesh_catalog.catalog.ports import read_ports
     from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
+    from mesh_catalog.catalog.tags import inherited_tags
 
     product = read_product(catalog, name)
     terms = terms_of(catalog, name)
     rules = read_rules(catalog, name)
+    inherited = inherited_tags(catalog, name)
     runs = read_runs(catalog, name, limit=1, kind="publish")
     columns = [
         {
@@ -82,6 +85,7 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
             "type": column.spark_type,
             "classification": column.classification,
             "personal": column.personal,
+            "inherited": inherited.get(column.name),
             "rules": [rule.text or rule.id for rule in rules if rule.column == column.name],
             "description": column.description,
             "tags": column.tags,
@@ -94,6 +98,7 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
         "life_cycle": read_life_cycle(catalog, name),
         "service_levels": read_service_levels(catalog, name),
         "popularity": read_popularity(catalog, [name])[name],
+        "ports": read_ports(catalog, name),
         "terms": terms.get("", ()),
         "columns": columns,
         "rules": [rule.text or rule.id for rule in rules if rule.column is None],
@@ -116,6 +121,9 @@ def _print_product(told: Mapping[str, Any]) -> None:
             ("ends", _ends(told["life_cycle"])),
             ("used", str(told["popularity"])),
             ("promises", ", ".join(map(_service_level, told["service_levels"]))),
+            ("reads", ", ".join(told["ports"].inputs)),
+            ("offers", ", ".join(told["ports"].outputs)),
+            ("read by", ", ".join(told["ports"].readers)),
             ("terms", ", ".join(told["terms"])),
             ("tags", ", ".join(product.tags)),
             ("time", product.event_time),
@@ -126,10 +134,7 @@ def _print_product(told: Mapping[str, Any]) -> None:
         ]
     )
     click.echo()
-    rows = [
-        (c["name"], c["type"], c["classification"] or "-", ", ".join(c["rules"]) or "-", _meaning(c))
-        for c in told["columns"]
-    ]
+    rows = [(c["name"], c["type"], _classified(c), ", ".join(c["rules"]) or "-", _meaning(c)) for c in told["columns"]]
     print_table(rows, ("column", "type", "classification", "rules", "description"))
     click.echo()
     if told["versions"]:
@@ -138,6 +143,13 @@ def _print_product(told: Mapping[str, Any]) -> None:
         )
     _print_run(told["last_run"], told["checks"])
     _print_next(product.name, told)
+
+
+def _classified(column: Mapping[str, Any]) -> str:
+    """What its contract says, and what comes with the data."""
+    inherited = column["inherited"]
+    told = f"{inherited.classification} from {inherited.path[1]}" if inherited else None
+    return ", ".join(filter(None, [column["classification"], told])) or "-"
 
 
 def _ends(life: Any) -> str | None:

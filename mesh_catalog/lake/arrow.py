@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.gate import Ticket
 
-__all__ = ["count_values", "open_table", "preview_rows", "query_batches", "read_batches", "storage_errors"]
+__all__ = [
+    "count_values",
+    "open_table",
+    "preview_rows",
+    "query_batches",
+    "read_batches",
+    "read_values",
+    "storage_errors",
+]
 
 _MASK = "'•••'"
 
@@ -217,8 +225,26 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
     Raises:
         StorageError: The table cannot be read.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
+
+    counts: dict[Any, int] = {}
+    for values in read_values(ticket, column, first_version=first_version):
+        pairs = pc.value_counts(values)
+        for value, count in zip(pairs.field("values").to_pylist(), pairs.field("counts").to_pylist(), strict=True):
+            counts[value] = counts.get(value, 0) + count
+    return counts
+
+
+def read_values(ticket: Ticket, column: str, *, first_version: int | None = None) -> Iterator[pa.Array]:
+    """A column's values in arrays, file after file in the order of their names; decimals as doubles.
+
+    Args:
+        first_version: As for `count_values`.
+
+    Raises:
+        StorageError: The table cannot be read.
+    """
+    import pyarrow as pa
     from pyarrow import dataset
 
     if features := unread_features(open_table(ticket)):
@@ -227,10 +253,9 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
             "it has. Publish a product that reads it, and look at that one."
         )
     files = _added_files(ticket, first_version) if first_version else set(open_table(ticket).file_uris())
-    counts: dict[Any, int] = {}
     with storage_errors(ticket):
         if not files:
-            return counts
+            return
         table = open_table(ticket)
         schema = pa.schema([pa.schema(table.schema().to_arrow()).field(column)])  # files of before may lack it
         split = dataset.partitioning(schema, flavor="hive") if column in table.metadata().partition_columns else None
@@ -239,12 +264,7 @@ def count_values(ticket: Ticket, column: str, *, first_version: int | None = Non
         rows = dataset.dataset(paths, schema=schema, format="parquet", partitioning=split, filesystem=filesystem)
         for batch in rows.to_batches(columns=[column]):
             values = batch.column(0)
-            if pa.types.is_decimal(values.type):
-                values = values.cast(pa.float64())
-            pairs = pc.value_counts(values)
-            for value, count in zip(pairs.field("values").to_pylist(), pairs.field("counts").to_pylist(), strict=True):
-                counts[value] = counts.get(value, 0) + count
-    return counts
+            yield values.cast(pa.float64()) if pa.types.is_decimal(values.type) else values
 
 
 def _rewrites(entry: Mapping[str, Any]) -> bool:

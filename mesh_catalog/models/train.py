@@ -33,10 +33,11 @@ from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import add_score, check_parameters, fit_pipeline, load_library
 from mesh_catalog.models.compare import check_gate
-from mesh_catalog.models.evaluate import baseline_metrics, count_scores, evaluate_counts
+from mesh_catalog.models.evaluate import Evaluation, count_scores, evaluate_counts
 from mesh_catalog.models.frame import SCORE, SPLIT, FramePlan, build_frame, plan_frame
 from mesh_catalog.models.mirror import mirror_decisions
 from mesh_catalog.models.registry import Alias, LoggedRun, Pins, Registry, open_registry
+from mesh_catalog.models.regression import evaluate_numbers
 from mesh_catalog.models.split import (
     LabelCounts,
     Part,
@@ -72,18 +73,21 @@ class TrainResult:
     inputs: Mapping[str, int]
     train_rows: int
     test_rows: int
-    positive_share: float
-    """Of the test rows."""
+    label_mean: float
+    """Of the test rows; of a binary label the share of 1."""
     test_from: str
     """Event time of the first test row, ISO, UTC."""
     metrics: Mapping[str, float]
     """On the test window."""
+    intervals: Mapping[str, tuple[float, float]]
+    """95 % interval of those metrics that have one."""
     baseline: Mapping[str, float]
-    """What the training rows' share of 1 scores on the test window."""
+    """What the training rows' share of 1, or mean, scores on the test window; of a number also what the mean of their
+    last period does, as `last_period_<metric>`."""
     alias: Alias
     """What the version became."""
     unmet: tuple[str, ...]
-    """Promises of gate.at_least that the metrics do not keep, as sentences."""
+    """Promises of gate.at_least and at_most that the metrics do not keep, as sentences."""
     seconds: Mapping[str, float]
     """By step; steps that an earlier call had done are near 0."""
 
@@ -225,8 +229,8 @@ def _publish_rows(job: _Job) -> _Rows | None:
     bounds = split_bounds(newest, job.model.split, until=job.until)
     # Before the publish: rows that nothing can be learned from would become the newest training data otherwise.
     rows = add_split(frame.rows, bounds, event_time=time_column, column=SPLIT)
-    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column)
-    require_learnable(name, target, counts)
+    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column, kind=job.model.kind)
+    require_learnable(name, target, counts, kind=job.model.kind)
     published = publish_frame(
         job.spark,
         job.mesh,
@@ -252,8 +256,9 @@ def _count_published(job: _Job) -> _Rows:
     if version is None:
         raise StorageError(f"{job.model.training_name}: the catalog lost the version of run {job.run_id}. Train again.")
     rows = _read_rows(job, version)
-    counts = count_labels(rows, split=SPLIT, target=job.plan.target.name, event_time=job.plan.event_time.name)
-    require_learnable(job.model.name, job.plan.target.name, counts)
+    kind, target, time_column = job.model.kind, job.plan.target.name, job.plan.event_time.name
+    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column, kind=kind)
+    require_learnable(job.model.name, target, counts, kind=kind)
     return _Rows(version=version, counts=counts)
 
 
@@ -264,8 +269,8 @@ def _read_rows(job: _Job, version: int) -> DataFrame:
 def _training_contract(model: ModelSpec, plan: FramePlan) -> Contract:
     target = replace(
         plan.target,
-        logical_type="integer",
-        spark_type="int",
+        logical_type="integer" if model.kind == "binary" else "number",
+        spark_type="int" if model.kind == "binary" else "double",
         required=True,
         unique=False,
         primary_key_position=None,
@@ -297,21 +302,36 @@ def _fit_and_log(job: _Job, rows: _Rows, registry: Registry) -> LoggedRun:
         keys=(*plan.key_names, plan.event_time.name),
         rows=train.rows,
         seed=model.seed,
+        kind=model.kind,
     )
     job.clock.lap("fit")
     job.tell(f"tests on {test.rows:,} rows from {test.first_at:%Y-%m-%d %H:%M} on")
     scored = add_score(pipeline, data.where(F.col(SPLIT) == "test"), score=SCORE)
-    evaluation = evaluate_counts(count_scores(scored, label=target, score=SCORE, rows=test.rows))
+    evaluation = _evaluate(job, data, scored, rows.counts)
     job.clock.lap("evaluate")
     job.tell("stores the run in MLflow")
     logged = registry.log_run(
-        pipeline, evaluation, pins=_pins(job, rows), run_id=job.run_id, principal=job.mesh.principal
+        pipeline, evaluation, pins=_pins(job, rows, evaluation), run_id=job.run_id, principal=job.mesh.principal
     )
     job.clock.lap("log")
     return logged
 
 
-def _pins(job: _Job, rows: _Rows) -> Pins:
+def _evaluate(job: _Job, data: DataFrame, scored: DataFrame, counts: Mapping[Part, LabelCounts]) -> Evaluation:
+    from pyspark.sql import functions as F
+
+    model, target, train, test = job.model, job.plan.target.name, counts["train"], counts["test"]
+    if model.kind == "binary":
+        found = count_scores(scored, label=target, score=SCORE, rows=test.rows)
+        return evaluate_counts(found, train_share=train.mean)
+    moment = F.col(f"`{job.plan.event_time.name}`").cast("timestamp")
+    last = data.where((F.col(SPLIT) == "train") & (moment > F.lit(train.last_at - model.split.test)))
+    recent = last.agg(F.avg(F.col(f"`{target}`"))).collect()[0][0]
+    constants = {"mean": train.mean, "last_period": recent}
+    return evaluate_numbers(scored, label=target, score=SCORE, label_mean=test.mean, constants=constants)
+
+
+def _pins(job: _Job, rows: _Rows, evaluation: Evaluation) -> Pins:
     model, plan = job.model, job.plan
     train, test = rows.counts["train"], rows.counts["test"]
     return Pins(
@@ -332,7 +352,7 @@ def _pins(job: _Job, rows: _Rows) -> Pins:
         test_from=test.first_at.isoformat(),
         code_commit=_code_commit(job.mesh.settings.workspace),
         packages=_packages(),
-        baseline=baseline_metrics(train_share=train.positive_share, test_share=test.positive_share),
+        baseline=evaluation.baseline,
     )
 
 
@@ -377,9 +397,10 @@ def _settle(job: _Job, registry: Registry, logged: LoggedRun) -> TrainResult:
         inputs=pins.inputs,
         train_rows=pins.train_rows,
         test_rows=pins.test_rows,
-        positive_share=logged.positive_share,
+        label_mean=logged.label_mean,
         test_from=pins.test_from,
         metrics=logged.metrics,
+        intervals=logged.intervals,
         baseline=pins.baseline,
         alias=becomes,
         unmet=unmet,

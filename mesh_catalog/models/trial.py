@@ -12,6 +12,7 @@ from mesh_catalog.errors import GateRefusedError
 from mesh_catalog.models.algorithms import add_score, fit_pipeline
 from mesh_catalog.models.evaluate import count_scores, evaluate_counts
 from mesh_catalog.models.frame import SCORE, SPLIT, build_frame
+from mesh_catalog.models.regression import evaluate_numbers
 from mesh_catalog.models.split import add_split, count_labels, newest_time, require_learnable, split_bounds
 
 if TYPE_CHECKING:
@@ -42,20 +43,26 @@ def try_model(spark: SparkSession, mesh: Mesh, model: ModelSpec) -> float:
     bounds = split_bounds(newest, model.split, until=split_bounds(newest, model.split).test_from)
     data = add_split(frame.data, bounds, event_time=time_column, column=SPLIT).persist()
     try:
-        counts = count_labels(data, split=SPLIT, target=plan.target.name, event_time=time_column)
-        require_learnable(model.name, plan.target.name, counts)
+        target = plan.target.name
+        counts = count_labels(data, split=SPLIT, target=target, event_time=time_column, kind=model.kind)
+        require_learnable(model.name, target, counts, kind=model.kind)
         pipeline = fit_pipeline(
             data.where(F.col(SPLIT) == "train"),
             algorithm=model.algorithm,
             parameters=model.parameters,
             features=[name for name in plan.features if name not in model.left_out],
-            label=plan.target.name,
+            label=target,
             keys=(*plan.key_names, time_column),
             rows=counts["train"].rows,
             seed=model.seed,
+            kind=model.kind,
         )
         scored = add_score(pipeline, data.where(F.col(SPLIT) == "test"), score=SCORE)
-        tested = count_scores(scored, label=plan.target.name, score=SCORE, rows=counts["test"].rows)
-        return evaluate_counts(tested).metrics[model.metric]
+        if model.kind == "regression":
+            mean = counts["test"].mean
+            tested = evaluate_numbers(scored, label=target, score=SCORE, label_mean=mean, constants={"mean": mean})
+        else:
+            tested = evaluate_counts(count_scores(scored, label=target, score=SCORE, rows=counts["test"].rows))
+        return tested.metrics[model.metric]
     finally:
         data.unpersist()

@@ -26,9 +26,9 @@ class Bars:
 
 
 def column_bars(column: ColumnDrift, reference: Profile, current: Profile) -> tuple[Bars, Bars] | None:
-    """Reference and current; None where the column was not compared, or a side keeps no counts of it."""
+    """Reference and current; None of text, where the column was not compared, or a side keeps no counts of it."""
     left, right = reference.columns.get(column.column), current.columns.get(column.column)
-    if column.reason is not None or left is None or right is None:
+    if column.reason is not None or column.type == "text" or left is None or right is None:
         return None
     if column.type == "numerical":
         return _number_bars(left, right)

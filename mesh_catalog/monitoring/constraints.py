@@ -29,6 +29,7 @@ __all__ = [
     "Violation",
     "check_constraints",
     "distributions",
+    "inferred_type",
     "suggest_constraints",
 ]
 

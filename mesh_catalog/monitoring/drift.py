@@ -7,37 +7,33 @@ differences, each one a case where Evidently fails or leaves a column out withou
 - Types follow the schema, not pandas: an integer or boolean column with nulls stays one.
 - A column without a finite value on a side, where Evidently's whole report fails, gets a reason instead.
 - Infinities are dropped everywhere; Evidently's dataset verdict keeps them where a column has no nulls.
-- Dates, other types, personal columns and text get a reason. Evidently compares text by training a classifier on the
-  rows; here it is not compared.
+- Dates, other types and personal columns get a reason. Text is compared as Evidently does, by a classifier that is
+  trained on the rows, where the rows are at hand; else it gets a reason.
 - The share is drifted columns / compared columns. A column with a reason is in neither number.
 
+Where a `DriftSpec` names methods and thresholds, they hold as they would in Evidently. A column that a method cannot
+take has a reason, where Evidently's whole report fails.
+
 Scores from value counts are exact. Scores from bins carry a sure bound; where the threshold lies within it, the exact
-counts are asked for. Pure numpy and scipy: no pandas, no Spark, no files.
+counts are asked for. Pure numpy and scipy: no pandas, no Spark, no files; scikit-learn where there is text.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mesh_catalog.catalog.verdicts import Measure, Outcome
-from mesh_catalog.errors import InputError, NotFoundError, nearest
+from mesh_catalog.errors import InputError, NotFoundError, listed, nearest
 from mesh_catalog.lake.distribution import known_counts, pieces, variance
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Profile
-from mesh_catalog.lake.statistics import (
-    LEAST_DEVIATION,
-    Aligned,
-    Span,
-    chi_square_p,
-    deviation,
-    jensen_shannon_distance,
-    kolmogorov_smirnov_p,
-    wasserstein_distance,
-    wasserstein_span,
-    z_test_p,
-)
+from mesh_catalog.lake.statistics import Span, wasserstein_span
+from mesh_catalog.monitoring.methods import METHODS, SMALL_ROWS, Method, default_method, method_named
+from mesh_catalog.monitoring.scores import ScoreError, score_columns
 from mesh_catalog.monitoring.sides import (
     Exact,
     Pair,
@@ -45,6 +41,7 @@ from mesh_catalog.monitoring.sides import (
     Side,
     distinct_estimate,
 )
+from mesh_catalog.specs import DriftSpec, DriftType
 
 __all__ = [
     "METHODS",
@@ -61,36 +58,11 @@ __all__ = [
 
 ColumnType = Literal["numerical", "categorical", "text", "datetime", "unknown"]
 
-SMALL_ROWS = 1000
-"""A reference of so many rows or fewer, cleaned, is judged by p-values, a larger one by distances."""
 _CATEGORICAL_LIMIT = 10
+_MOST_THREADS = 4
 _FEW_VALUES = 5
 _SKETCH_ERROR = 0.1
 """Six times the relative standard error of the distinct sketch (HLL, lgK 12: 1.6 %)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """A statistic by Evidently's display name, its default threshold, and when a score means drift."""
-
-    name: str
-    threshold: float
-    drifts_when: Literal["<", "<=", ">="]
-
-    def drifted(self, score: float) -> bool:
-        if self.drifts_when == "<":
-            return score < self.threshold
-        return score <= self.threshold if self.drifts_when == "<=" else score >= self.threshold
-
-
-_CHI_SQUARE = Method(name="chi-square p_value", threshold=0.05, drifts_when="<")
-_Z_TEST = Method(name="Z-test p_value", threshold=0.05, drifts_when="<")
-_KOLMOGOROV_SMIRNOV = Method(name="K-S p_value", threshold=0.05, drifts_when="<=")
-_JENSEN_SHANNON = Method(name="Jensen-Shannon distance", threshold=0.1, drifts_when=">=")
-_WASSERSTEIN = Method(name="Wasserstein distance (normed)", threshold=0.1, drifts_when=">=")
-METHODS: Mapping[str, Method] = {
-    method.name: method for method in (_CHI_SQUARE, _Z_TEST, _KOLMOGOROV_SMIRNOV, _JENSEN_SHANNON, _WASSERSTEIN)
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +78,15 @@ class ColumnDrift:
     drifted: bool = False
     reason: str | None = None
     """Why the column could not be compared; it then counts neither as drifted nor as compared."""
+    critical_value: float | None = None
+    """What the score was compared with, where that is not the threshold: of text, what a random classifier reaches."""
+    adjusted: float | None = None
+    """The p-value after the correction for many columns; it is what the threshold was compared with."""
+
+    @property
+    def judged(self) -> float | None:
+        """What was compared with the threshold: the score, or the p-value after correction."""
+        return self.score if self.adjusted is None else self.adjusted
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -113,6 +94,7 @@ class ColumnDrift:
     @property
     def measure(self) -> Measure:
         """As a row of a verdict."""
+        extra = {"critical_value": self.critical_value, "adjusted": self.adjusted}
         return Measure(
             column=self.column,
             method=self.method or "",
@@ -120,7 +102,7 @@ class ColumnDrift:
             threshold=self.threshold,
             outcome="not_run" if self.reason is not None else "fail" if self.drifted else "pass",
             reason=self.reason,
-            details={"type": self.type},
+            details={"type": self.type, **{key: value for key, value in extra.items() if value is not None}},
         )
 
 
@@ -186,13 +168,15 @@ def compare_profiles(
     columns: Sequence[str] | None = None,
     limit: float = 0.5,
     exact: Exact | None = None,
+    spec: DriftSpec | None = None,
 ) -> DriftResult:
-    """Evidently's default verdict on two profiles.
+    """Evidently's verdict on two profiles.
 
     Args:
         columns: Which to compare; all of either side where None.
         limit: The share of drifted columns from which the dataset counts as drifted.
         exact: Asked for a column's exact counts where its profile cannot decide; such columns get a reason where None.
+        spec: Methods and thresholds other than the default ones.
 
     Raises:
         NotFoundError: A named column is on neither side.
@@ -202,28 +186,77 @@ def compare_profiles(
     """
     sides = (ProfileSide(which="reference", profile=reference, exact=exact),
              ProfileSide(which="current", profile=current, exact=exact))  # fmt: skip
-    return compare_sides(*sides, columns=columns, limit=limit).result
+    return compare_sides(*sides, columns=columns, limit=limit, spec=spec).result
 
 
 def compare_sides(
-    reference: Side, current: Side, *, columns: Sequence[str] | None = None, limit: float = 0.5
+    reference: Side,
+    current: Side,
+    *,
+    columns: Sequence[str] | None = None,
+    limit: float = 0.5,
+    spec: DriftSpec | None = None,
 ) -> Comparison:
-    """As `compare_profiles`, for any two sides; a column at a time, so that a side may read one at a time."""
+    """As `compare_profiles`, for any two sides; a column at a time, or as many as there are processors."""
     if not 0 < limit <= 1:
         raise InputError(f"share: {limit:g} is not a share of columns. Give a number over 0, up to 1.")
-    found: list[ColumnDrift] = []
-    profiles: tuple[dict[str, ColumnProfile], dict[str, ColumnProfile]] = ({}, {})
-    for name in _wanted(reference, current, columns):
+    rules = spec or DriftSpec()
+    names = _wanted(reference, current, columns)
+    _require_known(rules, _wanted(reference, current, None))
+
+    def compare(name: str) -> _Compared:
         pair = Pair(name=name, reference=reference, current=current)
-        found.append(_compare(pair))
-        for kept, column in zip(profiles, (pair.left, pair.right), strict=True):
-            if column is not None:
-                kept[name] = column
+        return _compare(pair, rules), pair.left, pair.right
+
+    found = list(_mapped(compare, names, concurrent=reference.concurrent and current.concurrent))
+    drifts = [drift for drift, _left, _right in found]
     return Comparison(
-        result=DriftResult.of(found, limit=limit),
-        reference=Profile(rows=reference.rows, columns=profiles[0]),
-        current=Profile(rows=current.rows, columns=profiles[1]),
+        result=DriftResult.of(_corrected(drifts) if rules.correction else drifts, limit=limit),
+        reference=_profile(reference.rows, names, [left for _drift, left, _right in found]),
+        current=_profile(current.rows, names, [right for _drift, _left, right in found]),
     )
+
+
+_Compared = tuple[ColumnDrift, ColumnProfile | None, ColumnProfile | None]
+
+
+def _mapped(compare: Callable[[str], _Compared], names: Sequence[str], *, concurrent: bool) -> Iterator[_Compared]:
+    if not concurrent or len(names) < 2:
+        yield from map(compare, names)
+        return
+    with ThreadPoolExecutor(min(len(names), os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        yield from pool.map(compare, names)
+
+
+def _profile(rows: int, names: Sequence[str], columns: Sequence[ColumnProfile | None]) -> Profile:
+    return Profile(rows=rows, columns={name: one for name, one in zip(names, columns, strict=True) if one is not None})
+
+
+def _require_known(spec: DriftSpec, known: Sequence[str]) -> None:
+    for name in spec.columns:
+        if name not in known:
+            raise NotFoundError(f"drift: no column '{name[:80]}' on either side.{nearest(name, known)}")
+
+
+def _corrected(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
+    """Benjamini and Hochberg's correction over the columns that have p-values; the others are left as they are."""
+    tested = [one for one in columns if one.method is not None and METHODS[one.method].is_p_value]
+    adjusted: dict[str, float] = {}
+    least = 1.0
+    ordered = sorted(tested, key=lambda one: one.score or 0.0)
+    for rank, one in reversed(list(enumerate(ordered, start=1))):
+        least = min(least, (one.score or 0.0) * len(ordered) / rank)
+        adjusted[one.column] = least
+    return [
+        replace(one, adjusted=adjusted[one.column], drifted=_drifts(one, adjusted[one.column]))
+        if one.column in adjusted
+        else one
+        for one in columns
+    ]
+
+
+def _drifts(column: ColumnDrift, score: float) -> bool:
+    return METHODS[column.method or ""].drifted(score, column.threshold)
 
 
 def compare_column(
@@ -244,7 +277,7 @@ def _wanted(reference: Side, current: Side, columns: Sequence[str] | None) -> tu
     return tuple(dict.fromkeys(columns))
 
 
-def _compare(pair: Pair) -> ColumnDrift:
+def _compare(pair: Pair, spec: DriftSpec) -> ColumnDrift:
     left, right = pair.left, pair.right
     reason = _obstacle(left, right)
     kind = _plain_type(right or left)
@@ -253,21 +286,64 @@ def _compare(pair: Pair) -> ColumnDrift:
     found = _column_type(pair, right)
     if found is None:
         return ColumnDrift(column=pair.name, type=kind, reason=_NO_COUNTS)
-    if found == "text":
-        return ColumnDrift(column=pair.name, type="text", reason=_TEXT)
-    if found == "numerical" and left.valid_count > SMALL_ROWS and not pair.counts_are_cheap:
-        span = _bounded(pair, left, right)
+    chosen = spec.choice(pair.name, found)
+    method = method_named(chosen.method) if chosen.method else None
+    if method is not None and found not in method.types:
+        reason = f"{method.key} does not take {found} columns, only {listed(method.types)}"
+        return ColumnDrift(column=pair.name, type=found, reason=reason)
+    try:
+        return _compare_by(pair, found, method, chosen.threshold, sizes=(left, right))
+    except ScoreError as error:
+        return ColumnDrift(column=pair.name, type=found, reason=str(error))
+
+
+def _compare_by(
+    pair: Pair,
+    found: DriftType,
+    method: Method | None,
+    threshold: float | None,
+    *,
+    sizes: tuple[ColumnProfile, ColumnProfile],
+) -> ColumnDrift:
+    """The column's verdict by a method, or by the default one where None."""
+    left, right = sizes
+    rows = left.valid_count
+    if found == "text" and method is None:
+        method = default_method("text", rows=rows, distinct=0)
+    if method is not None and method.ordered:
+        return _by_rows(pair, found, method, threshold)
+    if found == "numerical" and (method.key == "wasserstein" if method is not None else rows > SMALL_ROWS):
+        wasserstein = method_named("wasserstein")
+        span = _bounded(left, right, wasserstein.threshold if threshold is None else threshold, few=method is None)
         if span is not None:
-            return _verdict(pair.name, found, _WASSERSTEIN, span.score)
-    aligned = pair.aligned()
-    if aligned is None:
+            return _verdict(pair.name, found, wasserstein, span.score, threshold)
+    sample = pair.sample(found)
+    if sample is None:
         return ColumnDrift(column=pair.name, type=found, reason=_NO_COUNTS)
-    method = _method(found, small=left.valid_count <= SMALL_ROWS, distinct=len(aligned))
-    return _verdict(pair.name, found, method, _score(method, aligned, pair))
+    method = method or default_method(found, rows=rows, distinct=len(sample.aligned))
+    return _verdict(pair.name, found, method, score_columns(method.key, sample), threshold)
+
+
+def _by_rows(pair: Pair, found: DriftType, method: Method, threshold: float | None) -> ColumnDrift:
+    reference, current = pair.reference.values(pair.name), pair.current.values(pair.name)
+    if reference is None or current is None:
+        return ColumnDrift(column=pair.name, type=found, reason=f"{method.key} needs the rows, which are not at hand")
+    from mesh_catalog.monitoring.text_drift import score_rows  # late: scikit-learn takes seconds
+
+    limit = method.threshold if threshold is None else threshold
+    got = score_rows(method.key, reference, current, limit)
+    return ColumnDrift(
+        column=pair.name,
+        type=found,
+        method=method.name,
+        score=got.score,
+        threshold=limit,
+        critical_value=got.critical_value,
+        drifted=method.drifted(got.score, limit if got.critical_value is None else got.critical_value),
+    )
 
 
 _NO_COUNTS = "the profile cannot decide, and the exact values are not at hand"
-_TEXT = "text (more than half of its values are distinct), which is not compared"
 
 
 def _obstacle(left: ColumnProfile | None, right: ColumnProfile | None) -> str | None:
@@ -298,7 +374,7 @@ def _plain_type(column: ColumnProfile | None) -> ColumnType:
     return types.get(column.kind, "unknown") if column is not None else "unknown"
 
 
-def _column_type(pair: Pair, current: ColumnProfile) -> ColumnType | None:
+def _column_type(pair: Pair, current: ColumnProfile) -> DriftType | None:
     """Evidently's type, taken from the current data; None where only the exact values would tell."""
     if current.kind == "float":
         return "numerical"
@@ -312,7 +388,7 @@ def _column_type(pair: Pair, current: ColumnProfile) -> ColumnType | None:
     return _string_type(pair, current)
 
 
-def _string_type(pair: Pair, current: ColumnProfile) -> ColumnType | None:
+def _string_type(pair: Pair, current: ColumnProfile) -> DriftType | None:
     half = current.valid_count * 0.5
     if current.values is None:
         if half <= VALUE_LIMIT:
@@ -326,31 +402,7 @@ def _string_type(pair: Pair, current: ColumnProfile) -> ColumnType | None:
     return "text" if len(counts) > half else "categorical"
 
 
-def _method(kind: ColumnType, *, small: bool, distinct: int) -> Method:
-    """Evidently's choice, by type, size of the cleaned reference and distinct values of both sides."""
-    few = kind == "categorical" or distinct <= _FEW_VALUES
-    if not small:
-        return _JENSEN_SHANNON if few else _WASSERSTEIN
-    if not few:
-        return _KOLMOGOROV_SMIRNOV
-    return _CHI_SQUARE if distinct > 2 else _Z_TEST
-
-
-def _score(method: Method, aligned: Aligned, pair: Pair) -> float:
-    if method is _WASSERSTEIN:
-        reference = pair.counts("reference")
-        assert reference is not None  # aligned came from it
-        return wasserstein_distance(aligned) / max(deviation(reference), LEAST_DEVIATION)
-    statistic = {
-        _CHI_SQUARE.name: chi_square_p,
-        _Z_TEST.name: z_test_p,
-        _KOLMOGOROV_SMIRNOV.name: kolmogorov_smirnov_p,
-        _JENSEN_SHANNON.name: jensen_shannon_distance,
-    }[method.name]
-    return statistic(aligned)
-
-
-def _verdict(name: str, kind: ColumnType, method: Method, score: float) -> ColumnDrift:
+def _verdict(name: str, kind: DriftType, method: Method, score: float, threshold: float | None) -> ColumnDrift:
     if not math.isfinite(score):
         return ColumnDrift(column=name, type=kind, reason="its values are too large to compute with")
     return ColumnDrift(
@@ -358,20 +410,26 @@ def _verdict(name: str, kind: ColumnType, method: Method, score: float) -> Colum
         type=kind,
         method=method.name,
         score=score,
-        threshold=method.threshold,
-        drifted=method.drifted(score),
+        threshold=method.threshold if threshold is None else threshold,
+        drifted=method.drifted(score, threshold),
     )
 
 
-def _bounded(pair: Pair, left: ColumnProfile, right: ColumnProfile) -> Span | None:
-    """The Wasserstein distance from the bins, where they decide: many values, and the threshold out of the bound."""
-    if (known_counts(left) is not None and known_counts(right) is not None) or not _surely_many(left, right):
+def _bounded(left: ColumnProfile, right: ColumnProfile, threshold: float, *, few: bool) -> Span | None:
+    """The Wasserstein distance from the bins, where they decide: the threshold lies out of the bound.
+
+    Args:
+        few: Whether another method would hold if both sides together had five values or fewer.
+    """
+    if known_counts(left) is not None and known_counts(right) is not None:
+        return None
+    if few and not _surely_many(left, right):
         return None
     before, after = pieces(left), pieces(right)
     if before is None or after is None:
         return None
     span = wasserstein_span(before, after, **variance(left))
-    decided = span.low >= _WASSERSTEIN.threshold or span.high < _WASSERSTEIN.threshold
+    decided = span.low >= threshold or span.high < threshold
     return span if decided else None
 
 

@@ -32,16 +32,17 @@ from evidently.legacy.options.base import Options
 from evidently.legacy.renderers.html_widgets import CounterData, counter, table_data
 from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics.column_statistics import ValueDriftCalculation
-from evidently.tests import gt, gte, lt
+from evidently.tests import gt, gte, lt, lte
 
 from mesh_catalog.monitoring.bars import Bars, printable
-from mesh_catalog.monitoring.drift import METHODS, ColumnDrift, DriftResult
+from mesh_catalog.monitoring.drift import ColumnDrift, DriftResult
+from mesh_catalog.monitoring.methods import METHODS
 
 __all__ = ["render_report", "run_report"]
 
-_KEPT = {"<": gte, "<=": gt, ">=": lt}
+_KEPT = {"<": gte, "<=": gt, ">=": lt, ">": lte}
 """By when a score means drift: the test of Evidently's that passes where there is none."""
-_SHORT_TYPES = {"numerical": "num", "categorical": "cat"}
+_SHORT_TYPES = {"numerical": "num", "categorical": "cat", "text": "text"}
 
 
 class MeshDriftShare(SingleValueMetric):  # type: ignore[misc]
@@ -74,7 +75,7 @@ class MeshColumnDriftCalculation(SingleValueCalculation[MeshColumnDrift]):  # ty
     def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
         numbers = _numbers(context)
         column: ColumnDrift = numbers.column(self.metric.column)
-        found = self.result(column.score or 0.0)
+        found = self.result(column.judged or 0.0)
         if column.reason is not None:
             found.widget = [_note(f"Not compared: {printable(column.reason, limit=200)}", printable(column.column))]
             found.set_tests([self._skipped(column)])
@@ -139,9 +140,8 @@ def _metric(column: ColumnDrift) -> MeshColumnDrift:
     if column.method is None:
         return MeshColumnDrift(column=column.column, reason=column.reason)
     kept = _KEPT[METHODS[column.method].drifts_when]
-    return MeshColumnDrift(
-        column=column.column, method=column.method, threshold=column.threshold, tests=[kept(column.threshold)]
-    )
+    limit = column.threshold if column.critical_value is None else column.critical_value
+    return MeshColumnDrift(column=column.column, method=column.method, threshold=column.threshold, tests=[kept(limit)])
 
 
 def _overview(result: DriftResult, title: str | None) -> list[BaseWidgetInfo]:
@@ -171,7 +171,7 @@ def _overview_row(column: ColumnDrift) -> list[str]:
     if column.reason is not None:
         return [name, column.type, "not compared", printable(column.reason, limit=200), "", ""]
     drift = "detected" if column.drifted else "not detected"
-    return [name, column.type, drift, column.method or "", f"{column.threshold:g}", f"{column.score:.4g}"]
+    return [name, column.type, drift, column.method or "", f"{column.threshold:g}", f"{column.judged:.4g}"]
 
 
 def _note(text: str, title: str) -> BaseWidgetInfo:
@@ -186,7 +186,7 @@ def _column_widgets(column: ColumnDrift, bars: tuple[Bars, Bars] | None) -> list
         column_type=_SHORT_TYPES.get(column.type, column.type),
         stattest_name=column.method,
         stattest_threshold=column.threshold,
-        drift_score=column.score,
+        drift_score=column.judged,
         drift_detected=column.drifted,
         current=_stats(current),
         reference=_stats(reference),

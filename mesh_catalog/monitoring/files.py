@@ -1,16 +1,20 @@
-"""A local Parquet or CSV file as one side of a comparison: counted exactly, a column at a time, without a JVM.
+"""A local Parquet or CSV file as one side of a comparison, a column at a time, without a JVM.
 
-Values are read as pandas reads them, because that is what Evidently would see: the same words mean null in a CSV, a
-date in a CSV is a string, an integer column with nulls is a float. Memory is bounded by the distinct values of one
-column, not by the file: Parquet is read in batches, and a CSV is first spooled, as it is, to a temporary Parquet file.
+A column is tallied as profiles are (`lake/tally.py`), in one pass; where its bins cannot decide, it is read once more
+and counted exactly. Values are read as pandas reads them, because that is what Evidently would see: the same words mean
+null in a CSV, a date in a CSV is a string, an integer column with nulls is a float. A file is read in batches, so that
+memory is bounded by the distinct values of the columns that must be counted exactly; a CSV is first spooled, as it is,
+to a temporary Parquet file. Threads may read one column each.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +23,7 @@ import numpy as np
 from mesh_catalog.errors import InputError, NotFoundError, nearest
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Kind
 from mesh_catalog.lake.statistics import Counts
-from mesh_catalog.lake.tally import bin_places
+from mesh_catalog.lake.tally import bin_places, tally_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,15 +46,16 @@ _FIELDS = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
 
 
 class FileSide:
-    """An opened file. `column` and `counts` of the same name, one after the other, read it once."""
+    """An opened file."""
 
-    counts_are_cheap = True
+    concurrent = True
 
-    def __init__(self, path: Path, source: parquet.ParquetFile, kinds: dict[str, Kind]) -> None:
+    def __init__(self, path: Path, stored: Path, kinds: dict[str, Kind], rows: int) -> None:
         self._path = path
-        self._source = source
+        self._stored = stored
         self._kinds = kinds
-        self._last: tuple[str, ColumnProfile, Counts | None] | None = None
+        self._rows = rows
+        self._own = threading.local()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,39 +63,68 @@ class FileSide:
 
     @property
     def rows(self) -> int:
-        return int(self._source.metadata.num_rows)
+        return self._rows
 
     def column(self, name: str) -> ColumnProfile:
-        return self._read(name)[1]
+        """Tallied in one pass."""
+        kind = self._kinds[name]
+        if kind in ("datetime", "other"):
+            return ColumnProfile(kind=kind, count=self.rows, null_count=0)
+        tally = tally_of(kind, withheld=False)
+        for batch in self._batches(name):
+            tally.add(batch)
+        found = tally.profile()
+        return replace(found, kind="float") if kind == "integer" and found.null_count else found
 
     def counts(self, name: str) -> Counts | None:
-        return self._read(name)[2]
+        """Of every value, exactly."""
+        kind = self._kinds[name]
+        if kind in ("datetime", "other"):
+            return None
+        tally = _Texts() if kind == "string" else _Numbers(whole=kind != "float")
+        for batch in self._batches(name):
+            tally.add(batch)
+        return tally.counts()
 
-    def _read(self, name: str) -> tuple[str, ColumnProfile, Counts | None]:
-        if self._last is None or self._last[0] != name:
-            self._last = None  # frees the previous column before the next is read
-            self._last = (name, *self._count(name))
-        return self._last
+    def values(self, name: str) -> list[Any] | None:
+        if self._kinds[name] in ("datetime", "other"):
+            return None
+        return [value for batch in self._batches(name) for value in batch.drop_null().to_pylist()]
 
-    def _count(self, name: str) -> tuple[ColumnProfile, Counts | None]:
+    def _batches(self, name: str) -> Iterator[pa.Array]:
+        """A column as arrays of its kind; a CSV's texts are read as what they stand for."""
         import pyarrow as pa
 
         kind = self._kinds[name]
-        if kind in ("datetime", "other"):
-            return ColumnProfile(kind=kind, count=self.rows, null_count=0), None
-        tally = _Texts() if kind == "string" else _Numbers(whole=kind != "float", truth=kind == "boolean")
         try:
-            for batch in self._source.iter_batches(batch_size=_BATCH_ROWS, columns=[name], use_threads=False):
-                tally.add(batch.column(name))
+            for batch in self._source().iter_batches(batch_size=_BATCH_ROWS, columns=[name], use_threads=False):
+                yield _as_kind(batch.column(0), kind)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self._path}: column '{name[:80]}' cannot be read. Is the file damaged?") from error
-        if kind == "integer" and tally.nulls:
-            kind = "float"
-        counts = tally.counts()
-        profile = profile_counts(
-            counts, kind=kind, rows=self.rows, nulls=tally.nulls, nans=tally.nans, infinities=tally.infinities
-        )
-        return profile, counts
+
+    def _source(self) -> parquet.ParquetFile:
+        """A reader for this thread alone."""
+        from pyarrow import parquet
+
+        if not hasattr(self._own, "source"):
+            self._own.source = parquet.ParquetFile(self._stored, memory_map=True)
+        source: parquet.ParquetFile = self._own.source
+        return source
+
+
+def _as_kind(column: pa.Array, kind: Kind) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    types = pa.types
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if kind == "string":
+        return column if types.is_string(column.type) else column.cast(pa.large_string())
+    if types.is_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+    target = {"integer": pa.int64(), "float": pa.float64(), "boolean": pa.bool_()}[kind]
+    return column if column.type == target else column.cast(target)
 
 
 def profile_counts(
@@ -124,61 +158,49 @@ def _bins(values: NDArray[np.float64], counts: NDArray[np.int64]) -> dict[int, i
 
 
 class _Numbers:
-    """Tally of integers, floats and booleans."""
+    """Exact counts of integers, floats and booleans."""
 
-    def __init__(self, *, whole: bool, truth: bool) -> None:
-        self.nulls = self.nans = self.infinities = 0
-        self._whole = whole
-        self._truth = truth
+    def __init__(self, *, whole: bool) -> None:
+        self._type: type[Any] = np.int64 if whole else np.float64
         self._pending: list[NDArray[Any]] = []
         self._pending_count = 0
         self._summed: Counts | None = None
 
     def add(self, column: pa.Array) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        self.nulls += column.null_count
-        found = column.drop_null()
-        if pa.types.is_string(found.type):
-            found = pc.utf8_trim_whitespace(found).cast(pa.bool_()) if self._truth else pc.utf8_trim_whitespace(found)
-        found = found.cast(pa.int64() if self._whole and not pa.types.is_uint64(found.type) else pa.float64())
-        values = found.to_numpy(zero_copy_only=False)
-        if not self._whole:
-            nans, infinities = int(np.isnan(values).sum()), int(np.isinf(values).sum())
-            self.nans, self.infinities = self.nans + nans, self.infinities + infinities
-            values = values[np.isfinite(values)] if nans or infinities else values
+        values = column.drop_null().to_numpy(zero_copy_only=False).astype(self._type, copy=False)
+        if self._type is np.float64 and not (finite := np.isfinite(values)).all():
+            values = values[finite]
         self._pending.append(values)
         self._pending_count += len(values)
-        if self._pending_count > _PENDING_VALUES:
+        if self._pending_count > _PENDING_VALUES and (self._summed is None or self._repeats):
             self._summed = self.counts()
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether summing up spared memory the last time."""
+        return self._summed is None or 2 * len(self._summed) < self._summed.total
 
     def counts(self) -> Counts:
         """The counts of all that was added."""
-        empty = np.zeros(0, dtype=np.int64 if self._whole else np.float64)
-        values, counts = np.unique(np.concatenate([empty, *self._pending]), return_counts=True)
+        found = Counts.of_rows(np.concatenate([np.zeros(0, dtype=self._type), *self._pending]))
         self._pending, self._pending_count = [], 0
-        if self._summed is not None:
-            values = np.concatenate([self._summed.values, values])
-            counts = np.concatenate([self._summed.counts, counts])
-            return Counts.summed(values, counts)
-        return Counts(values=values, counts=counts)
+        if self._summed is None:
+            return found
+        return Counts.summed(
+            np.concatenate([self._summed.values, found.values]), np.concatenate([self._summed.counts, found.counts])
+        )
 
 
 class _Texts:
-    """Tally of strings, kept in Arrow until the end."""
-
-    nans = infinities = 0
+    """Exact counts of strings, kept in Arrow until the end."""
 
     def __init__(self) -> None:
-        self.nulls = 0
         self._tables: list[pa.Table] = []
         self._pending_count = 0
 
     def add(self, column: pa.Array) -> None:
         import pyarrow as pa
 
-        self.nulls += column.null_count
         found = column.drop_null().cast(pa.large_string()).value_counts()
         self._tables.append(pa.table({"value": found.field(0), "count": found.field(1)}))
         self._pending_count += len(found)
@@ -246,7 +268,7 @@ def _opened(path: Path, stored: Path, kinds: dict[str, Kind] | None) -> FileSide
     _require_once(path, schema.names)
     if kinds is None:
         kinds = {field.name: _arrow_kind(field.type) for field in schema}
-    return FileSide(path, source, kinds)
+    return FileSide(path, stored, kinds, int(source.metadata.num_rows))
 
 
 def _require_once(path: Path, names: list[str]) -> None:
@@ -261,7 +283,7 @@ def _arrow_kind(type_: pa.DataType) -> Kind:
     if types.is_dictionary(type_):
         return _arrow_kind(type_.value_type)
     tests: tuple[tuple[Kind, tuple[Any, ...]], ...] = (
-        ("float", (types.is_floating, types.is_decimal, types.is_null)),
+        ("float", (types.is_floating, types.is_decimal, types.is_null, types.is_uint64)),
         ("integer", (types.is_integer,)),
         ("boolean", (types.is_boolean,)),
         ("string", (types.is_string, types.is_large_string)),

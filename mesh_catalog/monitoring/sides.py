@@ -6,13 +6,15 @@ only when needed. What the numbers mean for a verdict is `drift.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from mesh_catalog.lake.distribution import known_counts
 from mesh_catalog.lake.profile import ColumnProfile, Profile
-from mesh_catalog.lake.statistics import Aligned, Counts, align
+from mesh_catalog.lake.statistics import Counts
+from mesh_catalog.monitoring.scores import Sample
+from mesh_catalog.specs import DriftType
 
 __all__ = [
     "Exact",
@@ -39,13 +41,16 @@ class Side(Protocol):
     def rows(self) -> int: ...
 
     @property
-    def counts_are_cheap(self) -> bool:
-        """Whether to ask for exact counts even where the bins would do."""
+    def concurrent(self) -> bool:
+        """Whether several columns may be asked for at once, each by a thread of its own."""
 
     def column(self, name: str) -> ColumnProfile: ...
 
     def counts(self, name: str) -> Mapping[Any, int] | Counts | None:
         """The exact count of every value, or None where they are not at hand."""
+
+    def values(self, name: str) -> Sequence[Any] | None:
+        """A column's values in the order of their rows, nulls dropped, or None where rows are not at hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class ProfileSide:
     which: Which
     profile: Profile
     exact: Exact | None
-    counts_are_cheap: bool = False
+    concurrent: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +75,9 @@ class ProfileSide:
 
     def counts(self, name: str) -> Mapping[Any, int] | Counts | None:
         return self.exact(self.which, name) if self.exact else None
+
+    def values(self, name: str) -> Sequence[Any] | None:
+        return None
 
 
 @dataclass(kw_only=True)
@@ -87,10 +95,6 @@ class Pair:
         self.left = self.reference.column(self.name) if self.name in self.reference.names else None
         self.right = self.current.column(self.name) if self.name in self.current.names else None
 
-    @property
-    def counts_are_cheap(self) -> bool:
-        return self.reference.counts_are_cheap and self.current.counts_are_cheap
-
     def counts(self, which: Which) -> Counts | None:
         """Exact counts: from the profile where it has them, else from the side."""
         if which not in self._counts:
@@ -99,11 +103,13 @@ class Pair:
             self._counts[which] = known if known is not None else _as_counts(side.counts(self.name))
         return self._counts[which]
 
-    def aligned(self) -> Aligned | None:
+    def sample(self, type_: DriftType) -> Sample | None:
+        """Exact counts of both sides; None where they are not at hand."""
         reference, current = self.counts("reference"), self.counts("current")
         if reference is None or current is None or not len(reference) or not len(current):
             return None
-        return align(reference, current)
+        whole = all(one is not None and one.kind == "integer" and not one.null_count for one in (self.left, self.right))
+        return Sample(reference=reference, current=current, type=type_, whole=whole)
 
 
 def _as_counts(found: Mapping[Any, int] | Counts | None) -> Counts | None:

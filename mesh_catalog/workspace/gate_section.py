@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mesh_catalog.errors import listed
-from mesh_catalog.specs import FairnessGate, GateSpec, SliceGate, StabilityGate
+from mesh_catalog.specs import LESS_IS_BETTER, FairnessGate, GateSpec, SliceGate, StabilityGate
 from mesh_catalog.workspace.retrain_section import k_of_n, ratio, whole_number
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_approval", "read_gate", "read_touches"]
 
-_KEYS: Final = ("beats_champion", "margin", "at_least", "slices", "fairness", "latency", "stability")
+_KEYS: Final = ("beats_champion", "margin", "at_least", "at_most", "slices", "fairness", "latency", "stability")
+_MOST: Final = 1e300
 _TOUCHES: Final = ("health", "credit", "fraud", "rights")
 _MEASURES: Final = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
@@ -21,13 +22,13 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
     """What a challenger must show.
 
     Args:
-        metrics: Those that `at_least` may name.
+        metrics: Those that the model may be judged by.
 
     Raises:
         DocumentError: A key, a metric or a number that is not allowed.
     """
     gate = model.section("gate", _KEYS)
-    least = gate.section("at_least", metrics)
+    losses = tuple(name for name in metrics if name in LESS_IS_BETTER)
     default = GateSpec()
     stability = k_of_n(gate, "stability")
     if stability is not None and not 2 <= stability[1] <= 50:
@@ -35,9 +36,8 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
     return GateSpec(
         beats_champion=gate.number("beats_champion", least=0, most=1, default=default.beats_champion),
         margin=gate.number("margin", least=0, most=1000, default=default.margin),
-        at_least={
-            name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
-        },
+        at_least=_limits(gate.section("at_least", metrics)),
+        at_most=_limits(gate.section("at_most", losses)),
         slices=_slices(gate) if "slices" in gate else None,
         fairness=_fairness(gate) if "fairness" in gate else None,
         latency=gate.number("latency", least=0.1, most=1000, default=1) if "latency" in gate else None,
@@ -56,6 +56,16 @@ def read_touches(model: Section) -> tuple[Any, ...]:
         if word not in _TOUCHES:
             raise model.error(f"touches '{word[:40]}' is not known. Allowed: {listed(_TOUCHES)}.", "touches", index)
     return found
+
+
+def _limits(section: Section) -> dict[str, float]:
+    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
+    return {
+        name: section.number(
+            name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0
+        )
+        for name in section.data
+    }
 
 
 def _slices(gate: Section) -> SliceGate:

@@ -7,6 +7,7 @@ so that lineage can report it.
 
 from __future__ import annotations
 
+from mesh_catalog.catalog.tables.alert_tables import alert_deliveries, alerts, incidents
 from mesh_catalog.catalog.tables.asset_tables import (
     contract_columns,
     contracts,
@@ -37,6 +38,7 @@ from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_jobs,
     openlineage_runs,
 )
+from mesh_catalog.catalog.tables.rollout_tables import rollout_runs, rollout_steps, rollouts
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
     column_edges,
@@ -57,6 +59,8 @@ from mesh_catalog.catalog.tables.search_tables import (
 
 __all__ = [
     "UtcDateTime",
+    "alert_deliveries",
+    "alerts",
     "alias_moves",
     "approvals",
     "audit_events",
@@ -69,6 +73,7 @@ __all__ = [
     "decisions",
     "domains",
     "edges",
+    "incidents",
     "kpi_definitions",
     "kpis",
     "leases",
@@ -87,6 +92,9 @@ __all__ = [
     "retrain_requests",
     "retrainings",
     "reviews",
+    "rollout_runs",
+    "rollout_steps",
+    "rollouts",
     "run_files",
     "run_inputs",
     "runs",

@@ -43,6 +43,8 @@ def test_json_is_what_was_promised(halves: tuple[str, str], capsys: pytest.Captu
         "threshold": 0.1,
         "drifted": True,
         "reason": None,
+        "critical_value": None,
+        "adjusted": None,
     }
     assert data["columns"][-1]["reason"] == "no value in the reference data"
 

@@ -184,7 +184,9 @@ def test_the_json_of_a_result_has_the_promised_keys_in_order() -> None:
     result = compare_profiles(Profile(rows=5, columns={"x": NUMBER}), Profile(rows=5, columns={"x": NUMBER}))
     data = result.to_dict()
     assert list(data) == ["drifted", "share", "columns"]
-    assert list(data["columns"][0]) == ["column", "type", "method", "score", "threshold", "drifted", "reason"]
+    assert list(data["columns"][0]) == [
+        *("column", "type", "method", "score", "threshold", "drifted", "reason", "critical_value", "adjusted")
+    ]
 
 
 def test_a_verdict_from_profiles_loads_neither_pandas_nor_evidently_nor_spark() -> None:

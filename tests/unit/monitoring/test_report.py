@@ -13,8 +13,9 @@ import pytest
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.profile import ColumnProfile, Profile
 from mesh_catalog.lake.statistics import Counts
-from mesh_catalog.monitoring.drift import METHODS, ColumnDrift, DriftResult, compare_profiles
+from mesh_catalog.monitoring.drift import ColumnDrift, DriftResult, compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
+from mesh_catalog.monitoring.methods import METHODS
 from mesh_catalog.monitoring.report import ReportFiles, read_report, write_report
 
 
@@ -45,17 +46,15 @@ def test_evidently_is_the_version_whose_decision_was_studied() -> None:
 
 
 def test_methods_carry_evidentlys_names_and_thresholds() -> None:
-    from evidently.legacy.calculations import stattests
+    from evidently.legacy.calculations.stattests import registry
 
-    own = (
-        stattests.chi_stat_test,
-        stattests.z_stat_test,
-        stattests.ks_stat_test,
-        stattests.jensenshannon_stat_test,
-        stattests.wasserstein_stat_test,
-    )
-    assert {test.display_name: test.default_threshold for test in own} == {
-        method.name: method.threshold for method in METHODS.values()
+    own = {test.name: test for tests in registry._registered_stat_tests.values() for test in tests.values()}
+    assert {key: (test.display_name, test.default_threshold) for key, test in own.items()} == {
+        method.key: (method.name, method.threshold) for method in METHODS.values()
+    }
+    short = {"numerical": "num", "categorical": "cat", "text": "text"}
+    assert {key: {kind.value for kind in test.allowed_feature_types} for key, test in own.items()} == {
+        method.key: {short[type_] for type_ in method.types} for method in METHODS.values()
     }
 
 
@@ -68,7 +67,10 @@ def test_the_verdict_read_back_from_the_tests_is_the_result(written: tuple[Drift
     assert said.columns["amount"] is True
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+ONE_OF_EACH_DIRECTION = {method.drifts_when: method for method in METHODS.values()}
+
+
+@pytest.mark.parametrize("method", ONE_OF_EACH_DIRECTION.values(), ids=lambda method: method.name)
 @pytest.mark.parametrize("offset", [-1e-9, 0.0, 1e-9])
 def test_evidentlys_test_draws_the_line_where_the_method_does(tmp_path: Path, method: Any, offset: float) -> None:
     score = method.threshold + offset

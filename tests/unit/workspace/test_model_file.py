@@ -15,7 +15,9 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("model: shop.churn", "model: shop.chrun", "its folder says 'shop.churn'"),
         ("goal: Keep customers.", "gaol: x", "Did you mean 'goal'"),
         ("goal: Keep customers.\n", "", "'goal' is missing"),
-        ("kind: binary", "kind: regression", "Allowed: binary"),
+        ("kind: binary", "kind: multiclass", "Allowed: binary, regression"),
+        ("kind: binary", "kind: regression", "roc_auc' is not known. Allowed: mae, rmse, r2"),
+        ("{roc_auc: 0.6}}", "{roc_auc: 0.6}, at_most: {roc_auc: 0.7}}", "'roc_auc' is not known"),
         ("target: shop.orders.returned", "target: returned", "must be domain.product.column"),
         ("target: shop.orders.returned", "target: shop.order.returned", "Did you mean 'shop.orders'"),
         ("target: shop.orders.returned", "target: shop.orders.return", "Did you mean 'returned'"),
@@ -89,6 +91,21 @@ def test_a_feature_product_must_hold_the_entity(workspace_dir: Path) -> None:
     path = workspace_dir / "domains/shop/activity/contract.yaml"
     path.write_text(path.read_text().replace("name: customer,", "name: client,"))
     with pytest.raises(DocumentError, match="has no column 'customer', which entity names"):
+        load_workspace(workspace_dir)
+
+
+def test_a_regression_has_its_own_metrics_algorithms_and_targets(workspace_dir: Path) -> None:
+    text = MODEL.replace("kind: binary", "kind: regression").replace("orders.returned", "orders.amount")
+    text = text.replace("[shop.orders.amount, shop.activity]", "[shop.activity]").replace(
+        "metric: roc_auc", "metric: mae"
+    )
+    text = text.replace("at_least: {roc_auc: 0.6}", "at_least: {r2: -1}, at_most: {mae: 250}")
+    fill(workspace_dir)
+    path = write(workspace_dir, "domains/shop/churn/model.yaml", text)
+    model = load_workspace(workspace_dir).model("shop.churn")
+    assert (model.kind, model.metric, dict(model.gate.at_most)) == ("regression", "mae", {"mae": 250})
+    path.write_text(text.replace("name: xgboost", "name: logistic_regression"))
+    with pytest.raises(DocumentError, match="Allowed: xgboost, linear_regression"):
         load_workspace(workspace_dir)
 
 
