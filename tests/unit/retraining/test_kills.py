@@ -172,7 +172,8 @@ def _seeded(template: Path, folder: Path, seed: int) -> int:
     better, approval = chance.random() < 0.5, chance.choice(["automatic", "person"])
     died = 0
     for _ in range(chance.randint(1, 3)):
-        point, at = chance.choice(POINTS), chance.randint(1, 3)
+        point = chance.choice(POINTS)
+        at = chance.randint(1, 4) if point.startswith("advance") else 1  # the others come once a turn
         died += killed_turn(root, point, at, better=better, approval=approval, force=not _begun(root))
     run_to_the_end(root, better=better, approval=approval)
     require_whole(root, better=better)
@@ -185,7 +186,7 @@ def test_two_hundred_seeded_runs_that_are_killed_lose_nothing_and_train_nothing_
     template: Path, tmp_path: Path
 ) -> None:
     died = [_seeded(template, tmp_path, seed) for seed in range(200)]
-    assert sum(count > 0 for count in died) > 100
+    assert sum(count > 0 for count in died) > 150
 
 
 def _racer(root: Path, start: Any) -> None:
