@@ -21,7 +21,7 @@ from sqlalchemy import update
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.catalog.decisions import open_retraining, read_decisions, read_retrainings
 from mesh_catalog.catalog.models import read_alias, read_model_versions
-from mesh_catalog.catalog.retrain_requests import open_requests
+from mesh_catalog.catalog.retrain_requests import open_requests, request_retraining
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.tables import leases
 from mesh_catalog.models import mirror
@@ -198,7 +198,7 @@ def _racer(root: Path, start: Any) -> None:
 def test_runners_that_begin_at_once_train_once(template: Path, tmp_path: Path) -> None:
     root = shutil.copytree(template, tmp_path / "w")
     with opened(root) as mesh:
-        loop.request_retraining(mesh.catalog, MODEL, kind="hand", reason="race", principal=OWNER)
+        request_retraining(mesh.catalog, MODEL, kind="hand", reason="race", principal=OWNER)
     start = FORK.Barrier(3)
     processes = [FORK.Process(target=_racer, args=(root, start)) for _ in range(3)]
     for process in processes:
