@@ -31,6 +31,7 @@ RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
         "reg_lambda": (0.1, 10),
     },
     "logistic_regression": {"reg_param": (1e-4, 1.0), "elastic_net_param": (0.01, 1.0)},
+    "linear_regression": {"reg_param": (1e-4, 1.0), "elastic_net_param": (0.01, 1.0)},
 }
 """Algorithm → parameter → from, to; what `tune.parameters` of model.yaml says comes before it."""
 _KEPT_SHARE = 0.75

@@ -15,6 +15,7 @@ from mesh_catalog.lake.session import open_session
 from mesh_catalog.models import train
 from mesh_catalog.models.registry import Registry
 from mesh_catalog.retraining import loop, steps
+from mesh_catalog.retraining.compare import Comparison
 from mesh_catalog.settings import load_settings
 
 __all__ = ["SETTLED", "STEPS"]
@@ -23,7 +24,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the decision is kept": (loop, "take_steps"),
     "the frame is published": (train, "_fit_and_log"),
     "the challenger is trained": (steps, "read_alias"),
-    "both are compared": (steps.Comparison, "from_state"),
+    "both are compared": (Comparison, "from_state"),
     "the gate has decided": (steps, "settle_retraining"),
     "the decision is recorded": (Registry, "tag_version"),
 }

@@ -61,5 +61,5 @@ def test_a_loop_that_dies_at_every_step_still_ends_with_one_challenger_and_one_d
         (decision,) = read_decisions(mesh.catalog, MODEL)
         champion = 2 if decision.action == "promote" else 1
         registry = open_registry(mesh.settings)
-        for read in (lambda alias: read_alias(mesh.catalog, MODEL, alias), lambda a: registry.read_alias(MODEL, a)):
-            assert (read("champion"), read("challenger")) == (champion, None)
+        assert (read_alias(mesh.catalog, MODEL, "champion"), registry.read_alias(MODEL, "champion")) == (champion,) * 2
+        assert (read_alias(mesh.catalog, MODEL, "challenger"), registry.read_alias(MODEL, "challenger")) == (None, None)

@@ -21,7 +21,7 @@ from sqlalchemy import update
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.catalog.decisions import open_retraining, read_decisions, read_retrainings
 from mesh_catalog.catalog.models import read_alias, read_model_versions
-from mesh_catalog.catalog.retrain_requests import open_requests
+from mesh_catalog.catalog.retrain_requests import open_requests, request_retraining
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.tables import leases
 from mesh_catalog.models import mirror
@@ -172,7 +172,8 @@ def _seeded(template: Path, folder: Path, seed: int) -> int:
     better, approval = chance.random() < 0.5, chance.choice(["automatic", "person"])
     died = 0
     for _ in range(chance.randint(1, 3)):
-        point, at = chance.choice(POINTS), chance.randint(1, 3)
+        point = chance.choice(POINTS)
+        at = chance.randint(1, 4) if point.startswith("advance") else 1  # the others come once a turn
         died += killed_turn(root, point, at, better=better, approval=approval, force=not _begun(root))
     run_to_the_end(root, better=better, approval=approval)
     require_whole(root, better=better)
@@ -185,7 +186,7 @@ def test_two_hundred_seeded_runs_that_are_killed_lose_nothing_and_train_nothing_
     template: Path, tmp_path: Path
 ) -> None:
     died = [_seeded(template, tmp_path, seed) for seed in range(200)]
-    assert sum(count > 0 for count in died) > 100
+    assert sum(count > 0 for count in died) > 150
 
 
 def _racer(root: Path, start: Any) -> None:
@@ -197,7 +198,7 @@ def _racer(root: Path, start: Any) -> None:
 def test_runners_that_begin_at_once_train_once(template: Path, tmp_path: Path) -> None:
     root = shutil.copytree(template, tmp_path / "w")
     with opened(root) as mesh:
-        loop.request_retraining(mesh.catalog, MODEL, kind="hand", reason="race", principal=OWNER)
+        request_retraining(mesh.catalog, MODEL, kind="hand", reason="race", principal=OWNER)
     start = FORK.Barrier(3)
     processes = [FORK.Process(target=_racer, args=(root, start)) for _ in range(3)]
     for process in processes:

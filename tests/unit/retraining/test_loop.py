@@ -146,7 +146,7 @@ class SlowRollout:
 
     def turn(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, retraining_id: str) -> Stock:
         self.turns += 1
-        action = "wait" if self.turns == 1 else self.ends
+        action: Any = "wait" if self.turns == 1 else self.ends
         return Stock(action=action, reasons=(f"{action} at 5 %",), evidence={"turns": self.turns})
 
 

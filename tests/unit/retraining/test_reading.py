@@ -1,0 +1,147 @@
+"""What the loop knows, read from the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mesh_catalog.access.mesh import Mesh
+from mesh_catalog.catalog.decisions import DecisionRecord, begin_retraining, record_decision, settle_retraining
+from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
+from mesh_catalog.catalog.retrain_requests import request_retraining
+from mesh_catalog.catalog.store import Catalog, utc_now
+from mesh_catalog.catalog.verdicts import VerdictRecord, record_verdict, verdict_id
+from mesh_catalog.retraining.policy import budget_left, decide
+from mesh_catalog.retraining.reading import read_facts
+from mesh_catalog.settings import load_settings
+from mesh_catalog.specs import BudgetSpec, ModelSpec, RetrainSpec
+from mesh_catalog.workspace import Workspace
+from tests.unit.catalog.samples import NOON, publish
+
+MODEL = "payments.fraud"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def mesh(catalog: Catalog, workspace: Workspace) -> Mesh:
+    root = workspace.root
+    (root / "conf/local.yaml").write_text("{}\n")
+    return Mesh(settings=load_settings(workspace=root), workspace=workspace, catalog=catalog, principal="ana")
+
+
+def model_of(mesh: Mesh, **policy: object) -> ModelSpec:
+    return replace(mesh.workspace.model(MODEL), retrain=RetrainSpec(**policy))  # type: ignore[arg-type]
+
+
+def trained(mesh: Mesh, version: int, *, transactions: int, retraining_id: str | None = None) -> None:
+    record_model_version(
+        mesh.catalog,
+        ModelVersionRecord(
+            model=MODEL,
+            version=version,
+            mlflow_run_id=f"run{version}",
+            training_version=None,
+            inputs={"payments.transactions": transactions},
+            contract_versions={"payments.transactions": "1.0.0"},
+            metrics={},
+            algorithm="xgboost",
+            code_commit=None,
+            retraining_id=retraining_id,
+            created_at=utc_now(),
+        ),
+    )
+
+
+def judged(mesh: Mesh, days: int, outcome: str, *, kind: str = "data_drift", slice_text: str = "") -> None:
+    current = f"payments.fraud__predictions@{days}..{days}"
+    record_verdict(
+        mesh.catalog,
+        VerdictRecord(
+            id=verdict_id(
+                MODEL,
+                kind,  # type: ignore[arg-type]
+                slice_text=slice_text,
+                reference="r@0",
+                current=current,
+                model_version=1,
+            ),
+            subject=MODEL,
+            subject_kind="model",
+            kind=kind,  # type: ignore[arg-type]
+            slice=slice_text,
+            window_from=NOON + (days - 1) * DAY,
+            window_to=NOON + days * DAY,
+            reference="r@0",
+            current=current,
+            outcome=outcome,  # type: ignore[arg-type]
+            reason=f"{kind} of day {days}",
+            code_version="0",
+            created_at=utc_now(),
+        ),
+    )
+
+
+def test_verdicts_of_the_monitors_that_the_policy_names_newest_first_and_of_all_rows(mesh: Mesh) -> None:
+    judged(mesh, 1, "fail")
+    judged(mesh, 2, "warn")
+    judged(mesh, 2, "fail", slice_text="channel = web")
+    judged(mesh, 3, "fail", kind="performance")
+    facts = read_facts(mesh, model_of(mesh, on=("drift",)))
+    assert [(one.outcome, one.reason) for one in facts.windows] == [
+        ("warn", "data_drift of day 2"),
+        ("fail", "data_drift of day 1"),
+    ]
+    both = read_facts(mesh, model_of(mesh, on=("drift", "performance")))
+    assert {one.trigger for one in both.windows} == {"drift", "performance"}
+
+
+def test_new_rows_versions_and_contracts_count_from_the_newest_training(mesh: Mesh) -> None:
+    for version in range(2):
+        publish(mesh.catalog, "payments.transactions", version)
+    trained(mesh, 1, transactions=1)
+    model = model_of(mesh, on=("new_data", "contract"), new_rows=1)
+    facts = read_facts(mesh, model)
+    assert (facts.new_rows, facts.new_versions, list(facts.contracts)) == (0, 0, [])
+    assert not decide(facts, model.retrain).train
+    for version, contract in ((2, "1.0.1"), (3, "2.0.0")):
+        changes = {"contract_version": contract, "event_to": NOON + version * DAY}
+        publish(mesh.catalog, "payments.transactions", version, changes=changes)
+    facts = read_facts(mesh, model)
+    assert (facts.new_rows, facts.new_versions) == (20, 2)
+    assert facts.contracts == ["contract of payments.transactions: 1.0.0 → 2.0.0"]
+    assert facts.clock == NOON + 3 * DAY
+    decision = decide(facts, model.retrain)
+    assert (decision.train, decision.obliged) == (True, True)
+
+
+def test_a_promotion_that_was_rolled_back_did_not_help_and_requests_are_answered_once(mesh: Mesh) -> None:
+    model = model_of(mesh, budget=BudgetSpec(trainings=3, per="month"))
+    trained(mesh, 1, transactions=0)
+    asked = request_retraining(mesh.catalog, MODEL, kind="hand", reason="a look", principal="ana")
+    assert [one.id for one in read_facts(mesh, model).requests] == [asked]
+    state = {"clock": NOON.isoformat(), "answers": [asked], "challenger": 2, "searched": [{}, {}]}
+    begun = begin_retraining(mesh.catalog, MODEL, state, requests=[asked])
+    trained(mesh, 2, transactions=0, retraining_id=begun.id)
+    decision = DecisionRecord(
+        id=begun.id,
+        model=MODEL,
+        action="promote",
+        reasons=("better",),
+        at=utc_now(),
+        principal="ana",
+        from_version=1,
+        to_version=2,
+        evidence={},
+    )
+    assert settle_retraining(mesh.catalog, decision, aliases={"champion": 2, "challenger": None})
+    assert not settle_retraining(mesh.catalog, decision, aliases={"champion": 1})
+    facts = replace(read_facts(mesh, model), clock=NOON)
+    assert facts.requests == []
+    assert [(one.outcome, one.fits) for one in facts.trainings] == [("promote", 3), ("by_hand", 1)]
+    assert budget_left(facts, model.retrain) == 0
+    back = replace(decision, id="back", action="rollback", from_version=2, to_version=1, at=utc_now())
+    record_decision(mesh.catalog, back, aliases={"champion": 1})
+    assert read_facts(mesh, model).trainings[0].outcome == "rollback"
+    assert not set_alias(mesh.catalog, MODEL, "champion", 1, reason="is there", at=utc_now())
