@@ -170,6 +170,10 @@ def test_each_slice_is_a_verdict_of_its_own_and_one_that_cannot_be_says_why(watc
     }
     assert {one.slice for one in read_verdicts(watched.catalog, NAME, slice=None, limit=99)} == slices
     assert [one.slice for one in read_verdicts(watched.catalog, NAME, kind="data_drift")] == [""]
+    typed = run_monitors(
+        watched, watched.workspace.model(NAME), kinds=["data_drift"], slices=["e_mail = a@example.com"]
+    )
+    assert typed.verdicts[0].slice == "e_mail = *"
     whole, parts = told["estimated_performance", ""], ("country = DE", "country = FR")
     calibration = [told["estimated_performance", part] for part in parts]
     assert sum(measures(one)["calibration rows"] or 0 for one in calibration) == measures(whole)["calibration rows"]
