@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ def command(
       mesh monitor payments.fraud --open
     """
     from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.cli.neighbours import tell
     from mesh_catalog.cli.output import progress
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.monitoring.run import replay_verdict, run_monitors
@@ -76,7 +78,8 @@ def command(
                 slices=slices or None,
                 session=session,
             )
-    _print(run, spec, as_json=as_json)
+        lines = tell(mesh, run.verdicts)
+    _print(run, spec, lines, as_json=as_json)
     if open_report:
         for verdict in run.verdicts:
             if verdict.report_html and verdict.outcome != "not_run":
@@ -99,7 +102,7 @@ def _subject(mesh: Mesh, name: str) -> ModelSpec | ProductSpec:
     raise NotFoundError(f"there is no model or product '{name[:80]}'.{nearest(name, known)}")
 
 
-def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, *, as_json: bool) -> None:
+def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, lines: Sequence[str], *, as_json: bool) -> None:
     from mesh_catalog.cli.output import emit_json, print_table
     from mesh_catalog.specs import ModelSpec
 
@@ -115,6 +118,8 @@ def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, *, as_json: bool) -> 
         click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
     if run.verdicts:
         print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "id", "reason"))
+    for line in lines:
+        click.echo(line)
     folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
     if len(run.verdicts) == 1:
         click.echo(f"report: {run.verdicts[0].report_html}", err=True)
