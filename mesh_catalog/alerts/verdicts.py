@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mesh_catalog.alerts.affected import Affected, affected_models, upstream_drift
@@ -13,9 +14,17 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.alerts import AlertRecord
 
-__all__ = ["tell_verdict"]
+__all__ = ["tell_verdict", "tell_verdicts"]
 
 _MEASURES = 10
+_BAD = ("warn", "fail")
+
+
+def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[AlertRecord]:
+    """Tell of a run's verdicts on one subject; where a monitor fails on all rows, its slices are no alerts besides."""
+    bad = {verdict.kind for verdict in verdicts if verdict.outcome in _BAD and not verdict.slice}
+    told = [one for one in verdicts if not (one.slice and one.outcome in _BAD and one.kind in bad)]
+    return [alert for verdict in told if (alert := tell_verdict(mesh, verdict)) is not None]
 
 
 def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
@@ -56,7 +65,7 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
 
 
 def _measures(verdict: VerdictRecord) -> list[str]:
-    bad = [one for one in verdict.measures if one.outcome in ("warn", "fail")]
+    bad = [one for one in verdict.measures if one.outcome in _BAD]
     more = [f"and {len(bad) - _MEASURES} more"] if len(bad) > _MEASURES else []
     return [_measure(one) for one in bad[:_MEASURES]] + more + [f"{verdict.current} against {verdict.reference}"]
 
@@ -69,7 +78,7 @@ def _measure(one: Measure) -> str:
 
 
 def _affected(mesh: Mesh, verdict: VerdictRecord) -> Affected:
-    columns = [one.column for one in verdict.measures if one.outcome in ("warn", "fail") and one.column]
+    columns = [one.column for one in verdict.measures if one.outcome in _BAD and one.column]
     return affected_models(mesh, verdict.subject, columns)
 
 

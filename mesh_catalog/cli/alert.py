@@ -85,7 +85,8 @@ def show(alert_id: str, as_json: bool) -> None:
     click.echo(f"{alert.title}   {_state(alert)}")
     for line in alert.text.splitlines():
         click.echo(f"  {line}")
-    seen = f"{alert.count} times, {format_time(alert.first_at)} to {format_time(alert.last_at)} UTC"
+    times = "once" if alert.count == 1 else f"{alert.count} times"
+    seen = f"{times}, {format_time(alert.first_at)} to {format_time(alert.last_at)} UTC"
     print_facts(
         [
             ("what", f"{alert.kind} of {alert.subject}, {alert.severity}"),
@@ -185,7 +186,7 @@ def _plan(as_json: bool) -> None:
 def _print_pass(done: Escalated) -> None:
     for alert in done.alerts:
         click.echo(f"{alert.id}   {alert.title}   escalated")
-    click.echo(f"{len(done.alerts)} escalated, {done.sent.sent} messages sent, {done.sent.failed} failed")
+    click.echo(f"escalated {len(done.alerts)}, sent {done.sent.sent}, not delivered {done.sent.failed}")
     if done.alerts:
         click.echo("next: mesh incident list", err=True)
 

@@ -18,10 +18,9 @@ def tell(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[str]:
     Args:
         verdicts: Of one subject, as they were recorded.
     """
-    from mesh_catalog.alerts.verdicts import tell_verdict
+    from mesh_catalog.alerts.verdicts import tell_verdicts
 
-    alerts = [alert for verdict in verdicts if (alert := tell_verdict(mesh, verdict)) is not None]
-    told = [f"alert: {alert.id} {alert.title}, {alert.state}" for alert in alerts]
+    told = [f"alert: {alert.id} {alert.title}, {alert.state}" for alert in tell_verdicts(mesh, verdicts)]
     return [*_neighbour_lines(mesh, verdicts), *told]
 
 

@@ -93,7 +93,8 @@ def _print(found: Timeline, columns: int) -> None:
         click.echo(f"{found.subject}: no monitor has looked at it yet.", err=True)
         click.echo(f"next: mesh monitor {found.subject}", err=True)
         return
-    click.echo(f"{found.subject}   {len(found.windows)} windows, {found.windows[0].label} to {found.windows[-1].label}")
+    count = "1 window" if len(found.windows) == 1 else f"{len(found.windows)} windows"
+    click.echo(f"{found.subject}   {count}, {found.windows[0].label} to {found.windows[-1].label}")
     shown: list[tuple[str, str, str, str, str, str]] = []
     left = 0
     for row in found.rows:

@@ -8,7 +8,7 @@ from sqlalchemy import delete
 
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.alerts.affected import affected_models, upstream_drift
-from mesh_catalog.alerts.verdicts import tell_verdict
+from mesh_catalog.alerts.verdicts import tell_verdict, tell_verdicts
 from mesh_catalog.catalog.alerts import read_alerts
 from mesh_catalog.catalog.outbox import read_deliveries
 from mesh_catalog.catalog.tables import column_edges
@@ -135,3 +135,11 @@ def test_lines_under_a_verdict_say_whom_it_concerns_and_which_alert_it_is(crm: M
         "upstream: no monitor looked at crm.spend",
     ]
     assert tell(crm, []) == []
+
+
+def test_slices_are_alerts_of_their_own_only_where_the_whole_is_well(mesh: Mesh) -> None:
+    sliced = [drift_verdict(1, slice=f"channel = {one}") for one in ("web", "shop")]
+    (alert,) = tell_verdicts(mesh, [drift_verdict(1), *sliced])
+    assert alert.title == "payments.transactions: data drift"
+    whole, *parts = tell_verdicts(mesh, [drift_verdict(1, outcome="pass", score=0.0), *sliced])
+    assert whole.state == "resolved" and len(parts) == len(read_alerts(mesh.catalog)) == 2

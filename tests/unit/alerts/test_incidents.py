@@ -172,7 +172,7 @@ def test_from_alert_to_closed_incident_by_commands(
     assert run_command(["alert", "escalate", "--dry-run"]) == 0
     assert "1 to escalate, 0 messages wait" in capsys.readouterr().out
     assert run_command(["alert", "escalate"]) == 0
-    assert "1 escalated, 1 messages sent, 0 failed" in capsys.readouterr().out
+    assert "escalated 1, sent 1, not delivered 0" in capsys.readouterr().out
     assert run_command(["alert", "ack", alert.id[:6], "--note", "on it"]) == 0
     assert "acknowledged by ana" in capsys.readouterr().out
     assert run_command(["incident", "list", "--json"]) == 0

@@ -175,7 +175,9 @@ with open_mesh() as mesh:
     os.kill(sender.pid, signal.SIGKILL)
     sender.wait()
     (alert,) = read_alerts(mesh.catalog)
-    assert send_waiting(mesh, now=NOON + timedelta(minutes=1)).sent == 1, "the other channel; this one is claimed"
+    send_waiting(mesh, now=NOON + timedelta(minutes=1))
+    states = {one.channel: one.state for one in read_deliveries(mesh.catalog, [alert.id])}
+    assert states == {"owner": "waiting", "onCall": "sent"}, "what the killed one was sending is still claimed"
     assert send_waiting(mesh, now=NOON + timedelta(minutes=3)).sent == 1
     deliveries = read_deliveries(mesh.catalog, [alert.id])
     assert [one.state for one in deliveries] == ["sent", "sent"]
