@@ -60,7 +60,9 @@ def add_contributions(pipeline: PipelineModel, rows: DataFrame) -> DataFrame:
     Those of a logistic regression are not centred: a constant for each feature is left in.
     """
     from pyspark.ml import PipelineModel as Pipelines
+    from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType
 
     names = learned_features(pipeline)
     last: Any = pipeline.stages[-1]
@@ -68,7 +70,11 @@ def add_contributions(pipeline: PipelineModel, rows: DataFrame) -> DataFrame:
         explaining = last.copy()
         explaining.set(explaining.getParam("pred_contrib_col"), "mesh_contributions")
         made = Pipelines([*pipeline.stages[:-1], explaining]).transform(rows)
-        parts = [F.col("mesh_contributions").getItem(place) for place in range(len(names))]
+        found = F.col("mesh_contributions")
+        # of a classifier an array for each class, which for two classes is one; of a regression a vector
+        nested = isinstance(made.schema["mesh_contributions"].dataType, ArrayType)
+        values = found.getItem(0) if nested else vector_to_array(found)
+        parts = [values.getItem(place) for place in range(len(names))]
         return made.select(*(part.cast("double").alias(_PREFIX + n) for part, n in zip(parts, names, strict=True)))
     return _linear(pipeline, last, rows, names)
 

@@ -223,7 +223,7 @@ def _sentence(measure: Measure) -> str:
 BIAS = Monitor(
     kind="bias",
     title="bias",
-    applies=lambda window: window.model is not None and bool(window.spec.bias.facets),
+    applies=lambda window: window.model is not None and window.model.kind == "binary" and bool(window.spec.bias.facets),
     reference=lambda window: (
         window.training,
         str(window.baseline) if window.baseline else None,

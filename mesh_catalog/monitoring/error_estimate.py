@@ -159,7 +159,7 @@ def _codes(values: NDArray[Any]) -> dict[Any, int]:
 ESTIMATED_ERROR = Monitor(
     kind="estimated_performance",
     title="estimated error",
-    applies=lambda window: window.model is not None and str(window.model.kind) == "regression",
+    applies=lambda window: window.model is not None and window.model.kind == "regression",
     reference=lambda window: (
         window.training,
         str(window.baseline) if window.baseline else None,

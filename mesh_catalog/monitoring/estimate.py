@@ -107,7 +107,7 @@ def _past(window: Window) -> ScoreCounts | None:
 ESTIMATED_PERFORMANCE = Monitor(
     kind="estimated_performance",
     title="estimated performance",
-    applies=lambda window: window.model is not None and str(window.model.kind) == "binary",
+    applies=lambda window: window.model is not None and window.model.kind == "binary",
     reference=lambda window: (
         window.training,
         str(window.baseline) if window.baseline else None,

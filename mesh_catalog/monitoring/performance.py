@@ -38,7 +38,7 @@ def judge_performance(window: Window) -> Finding:
         rows = labelled_rows(window, ["score"])
     except InputError as error:
         return not_run(f"{error}")
-    if str(model.kind) == "regression":
+    if model.kind == "regression":
         return _regression(window, model, rows)
     table = read_scores(rows, LABEL, rows_about=window.current.rows)
     return _binary(window, model, table)

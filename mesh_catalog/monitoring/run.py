@@ -7,7 +7,7 @@ verdict that was kept is told.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from mesh_catalog.monitoring.window import (
     WHOLE,
     Slice,
     Window,
+    checked_slice,
     model_window,
     pinned_window,
     product_window,
@@ -175,6 +176,7 @@ def replay_verdict(
     if kept.subject != subject.name:
         raise NotFoundError(f"{subject.name}: the verdict {kept.id[:8]} is of {kept.subject}. Name that one.")
     window = replace(pinned_window(_window(mesh, subject), kept), session=session)
+    window = replace(window, slice=checked_slice(window, window.slice))
     monitor = next((one for one in MONITORS if one.kind == kept.kind and one.applies(window)), None)
     if monitor is None:
         raise InputError(
@@ -193,32 +195,17 @@ def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
 
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
     if asked is not None:
-        return [Slice.parse(text) for text in asked]
+        return [checked_slice(window, Slice.parse(text)) for text in asked]
     return [WHOLE, *slices_of(window)]
 
 
 def _find(monitor: Monitor, window: Window) -> Finding:
     if window.slice.problem is not None:
         return not_run(window.slice.problem)
-    if window.slice.column is not None:
-        problem = next((one.problem for one in _checked(window) if one.problem), None)
-        if problem:
-            return not_run(problem)
     try:
         return monitor.judge(window)
     except InputError as error:
         return not_run(str(error))
-
-
-def _checked(window: Window) -> Iterator[Slice]:
-    """The window's slice as one that its product allows: a column that is there, and not personal."""
-    from mesh_catalog.specs import SliceSpec
-
-    chosen = window.slice
-    edges = (chosen.low,) if chosen.low is not None else (0.0,)
-    numeric = chosen.low is not None
-    spec = SliceSpec(column=chosen.column or "", edges=edges if numeric else ())
-    return slices_of(replace(window, slice=WHOLE), [spec])
 
 
 def _judge(monitor: Monitor, window: Window) -> VerdictRecord:

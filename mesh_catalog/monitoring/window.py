@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec, SliceSpec
+    from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec
 
 __all__ = [
     "WHOLE",
     "Part",
     "Slice",
     "Window",
+    "checked_slice",
     "model_window",
     "pinned_window",
     "product_window",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _GROUPS = 20
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _BASELINE_VERSIONS = 50
 _SLICE = re.compile(
     r"(?P<column>\S+) (?:= (?P<value>.*)|in \[(?P<low>\S+), (?P<high>\S+)\)|(?P<missing>is missing))", re.S
@@ -229,30 +231,38 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
     )
 
 
-def slices_of(window: Window, asked: Sequence[SliceSpec] | None = None) -> Iterator[Slice]:
+def slices_of(window: Window) -> Iterator[Slice]:
     """The slices that the section names, as the window's rows have them; one with a problem where it cannot be."""
     from mesh_catalog.monitoring.rows import group_counts
 
-    columns = {
-        column.name: column
-        for column in read_version_columns(window.mesh.catalog, window.current.product, window.current.last)
-    }
-    for spec in window.spec.slices if asked is None else asked:
-        column = columns.get(spec.column)
-        if column is None:
-            hint = nearest(spec.column, columns)
-            told = f"{window.current.product} has no column '{spec.column[:80]}'.{hint}"
-            yield Slice(column=spec.column, value="*", problem=told)
-        elif column.personal:
-            yield Slice(column=spec.column, value="*", problem="the column is personal, so its values are not shown")
-        elif spec.edges and not re.match(r"(tinyint|smallint|int|bigint|float|double|decimal)", column.spark_type):
-            yield Slice(column=spec.column, value="*", problem=f"edges need a number, and it is {column.spark_type}")
+    for spec in window.spec.slices:
+        edges = (float("-inf"), *spec.edges, float("inf"))
+        found = checked_slice(window, Slice(column=spec.column, value="*", low=edges[1] if spec.edges else None))
+        if found.problem is not None:
+            yield Slice(column=spec.column, value="*", problem=found.problem)
         elif spec.edges:
-            edges = (float("-inf"), *spec.edges, float("inf"))
             yield from (Slice(column=spec.column, low=a, high=b) for a, b in pairwise(edges))
         else:
             groups = group_counts(window, spec.column, limit=_GROUPS)
             yield from (Slice(column=spec.column, value=value) for value in groups)
+
+
+def checked_slice(window: Window, chosen: Slice) -> Slice:
+    """The slice, with a problem where the product does not allow it: no such column, or personal, or no number."""
+    if chosen.column is None or chosen.problem is not None:
+        return chosen
+    product = window.current.product
+    columns = {one.name: one for one in read_version_columns(window.mesh.catalog, product, window.current.last)}
+    column = columns.get(chosen.column)
+    problem = None
+    if column is None:
+        problem = f"{product} has no column '{chosen.column[:80]}'.{nearest(chosen.column, columns)}"
+    elif column.personal:
+        # what somebody typed may be a person's value: it is kept nowhere
+        return Slice(column=column.name, value="*", problem="the column is personal, so its values are not shown")
+    elif chosen.low is not None and not column.spark_type.startswith(_NUMBERS):
+        problem = f"edges need a number, and '{chosen.column}' is {column.spark_type}"
+    return replace(chosen, problem=problem)
 
 
 def _newest(records: Sequence[VersionRecord], spec: MonitorSpec) -> list[VersionRecord]:

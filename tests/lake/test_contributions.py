@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FEATURES = ("weight", "noise", "kind")
 
 
+@pytest.mark.slow
 def test_contributions_add_up_to_the_log_odds_and_tell_what_matters(spark: SparkSession) -> None:
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"id": range(600), "weight": rng.normal(size=600), "noise": rng.normal(size=600)})

@@ -113,6 +113,7 @@ def test_calibration_turns_scores_into_the_shares_of_ones() -> None:
     assert (expected.positives.tolist(), expected.negatives.tolist()) == ([20.0], [20.0])
 
 
+@pytest.mark.slow
 def test_an_error_is_estimated_where_it_depends_on_the_features() -> None:
     rng = np.random.default_rng(5)
     kind = np.array([("calm", "wild", None)[place] for place in rng.integers(0, 3, 6000)], dtype=object)

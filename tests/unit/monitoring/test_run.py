@@ -170,6 +170,10 @@ def test_each_slice_is_a_verdict_of_its_own_and_one_that_cannot_be_says_why(watc
     }
     assert {one.slice for one in read_verdicts(watched.catalog, NAME, slice=None, limit=99)} == slices
     assert [one.slice for one in read_verdicts(watched.catalog, NAME, kind="data_drift")] == [""]
+    typed = run_monitors(
+        watched, watched.workspace.model(NAME), kinds=["data_drift"], slices=["e_mail = a@example.com"]
+    )
+    assert typed.verdicts[0].slice == "e_mail = *"
     whole, parts = told["estimated_performance", ""], ("country = DE", "country = FR")
     calibration = [told["estimated_performance", part] for part in parts]
     assert sum(measures(one)["calibration rows"] or 0 for one in calibration) == measures(whole)["calibration rows"]
@@ -234,3 +238,32 @@ def test_rows_of_other_versions_than_the_champion_do_not_count_in_its_performanc
 
 def test_defaults_watch_one_day_without_slices() -> None:
     assert MonitorSpec().slices == () and MonitorSpec().bias.facets == ()
+
+
+def test_a_regressions_error_is_measured_with_labels_and_estimated_without(mesh: Mesh) -> None:
+    path = mesh.settings.workspace / "domains" / "payments" / "fraud" / "model.yaml"
+    text = MODEL.replace("kind: binary", "kind: regression").replace("metric: roc_auc", "metric: mae")
+    path.write_text(text.replace("logistic_regression", "linear_regression"))
+    before, now = rows(10, 10, rows=4000), rows(1, 25, rows=1000)
+    rng = np.random.default_rng(0)
+
+    def labels(frame: pd.DataFrame, scores: Any) -> Any:
+        return scores + rng.normal(size=len(frame)) * np.where(frame["country"] == "FR", 4.0, 1.0)
+
+    with open_mesh(load_settings()) as opened:
+        train(opened, mae=1.0)
+        old, new = rng.normal(size=4000), rng.normal(size=1000)
+        score_champion(opened, 0, before, old)
+        score_champion(opened, 1, now, new)
+        land(opened, 0, pd.concat([before, now]), [*labels(before, old), *([None] * 1000)])
+        estimate = judged(opened, "estimated_performance")
+        real = labels(now, new)
+        land(opened, 1, now, real)
+        verdict = judged(opened, "performance")
+    found = measures(verdict)
+    assert found["mae"] == pytest.approx(np.abs(real - new).mean())
+    assert found["rmse"] == pytest.approx(np.sqrt(((real - new) ** 2).mean()))
+    assert found["r2"] == pytest.approx(1 - ((real - new) ** 2).mean() / real.var())
+    assert verdict.outcome == "fail" and "mae" in verdict.reason
+    assert measures(estimate)["mae"] == pytest.approx(found["mae"], rel=0.1)
+    assert estimate.outcome == "fail" and "sees no concept drift" in estimate.reason
