@@ -11,6 +11,7 @@ assert VERSION
 
 REQUIRES = [
     "alembic>=1.13",
+    "apprise>=2",
     "click>=8.1",
     "datasketches>=5.2",
     "delta-spark==4.4.0",
@@ -43,6 +44,7 @@ EXTRAS = {
         "hypothesis>=6.100",
         "import-linter>=2",
         "mypy>=1.11",
+        "prometheus_client>=0.20",
         "polars>=1.0",
         "pytest>=8",
         "pytest-xdist>=3.6",

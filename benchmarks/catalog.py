@@ -291,7 +291,7 @@ def database(backend: str, folder: Path) -> Iterator[str]:
         return
     from tests.postgres import run_server
 
-    tuned = ("shared_buffers=1GB", "max_wal_size=8GB", "work_mem=32MB", "maintenance_work_mem=512MB")
+    tuned = ("shared_buffers=1GB", "max_wal_size=2GB", "work_mem=32MB", "maintenance_work_mem=512MB")
     with run_server(*tuned) as server:
         yield server.catalog_url(server.new_database())
 

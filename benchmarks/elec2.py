@@ -40,7 +40,7 @@ from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.session import open_session
 from mesh_catalog.models.registry import open_registry
 from mesh_catalog.models.train import train_model
-from mesh_catalog.monitoring.monitor import monitor_model
+from mesh_catalog.monitoring.run import monitor_model
 from mesh_catalog.retraining.loop import retrain_model
 from mesh_catalog.serving.score import score_model
 from mesh_catalog.settings import load_settings

@@ -20,6 +20,7 @@ __all__ = ["main"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODEL = "payments.fraud"
+OWNER = "payments@example.org"
 _TRAINED_DAYS = 35
 
 
@@ -91,10 +92,13 @@ def run(folder: Path) -> None:
     demo.land(DRIFT_DAY, DRIFT_DAY + 7)
     demo.week()
     demo.mesh("retrain", MODEL)
-    demo.say("the second week of drift: the loop trains a challenger and promotes it")
+    demo.say("the second week of drift: the loop trains a challenger, and its owner is asked")
     demo.land(DRIFT_DAY + 7, DRIFT_DAY + 14)
     demo.week()
     demo.mesh("retrain", MODEL)
+    os.environ["MESH_PRINCIPAL"] = OWNER
+    demo.mesh("approve", MODEL, "v2", "--reason", "the online payments are caught")
+    del os.environ["MESH_PRINCIPAL"]
     demo.say("what is known now, without a JVM")
     demo.mesh("search", "fraud")
     demo.mesh("lineage", MODEL, "--upstream")

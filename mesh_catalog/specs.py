@@ -16,6 +16,14 @@ from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.durations import parse_duration
 
 __all__ = [
+    "ALGORITHMS",
+    "LESS_IS_BETTER",
+    "METRICS",
+    "AlertChannel",
+    "AlertSpec",
+    "AttributionSpec",
+    "BiasSpec",
+    "BudgetSpec",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",
@@ -23,6 +31,8 @@ __all__ = [
     "DriftMethod",
     "DriftSpec",
     "DriftType",
+    "FacetSpec",
+    "FairnessGate",
     "FeatureRef",
     "GateSpec",
     "Interval",
@@ -30,16 +40,28 @@ __all__ = [
     "KpiGrain",
     "KpiSpec",
     "KpiTarget",
+    "KpiTrigger",
     "MethodChoice",
+    "ModelKind",
     "ModelSpec",
     "MonitorSpec",
+    "OperationsSpec",
     "PartitionSpec",
+    "PerformanceSpec",
     "ProductSpec",
     "RetrainSpec",
+    "RolloutAlarm",
+    "RolloutAlarmName",
+    "RolloutSpec",
+    "SliceGate",
+    "SliceSpec",
     "SourceFormat",
     "SourceSpec",
     "SplitSpec",
+    "StabilityGate",
     "TermSpec",
+    "TriggerKind",
+    "TuneSpec",
     "folded_name",
     "is_name",
     "parse_duration",
@@ -48,6 +70,18 @@ __all__ = [
 
 DashboardKind = Literal["dashboard", "notebook", "analysis", "ml", "application"]
 KpiGrain = Literal["hour", "day", "week", "month", "quarter", "year"]
+ModelKind = Literal["binary", "regression"]
+"""What a model predicts: the probability of 1, or a number."""
+METRICS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "accuracy", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What a model of each kind may be judged by."""
+LESS_IS_BETTER = frozenset({"log_loss", "mae", "rmse"})
+ALGORITHMS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("xgboost", "logistic_regression"),
+    "regression": ("xgboost", "linear_regression"),
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -102,6 +136,37 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlertChannel:
+    """Where messages go. Its URL is a secret, and so is named here by where it stands, never itself."""
+
+    name: str
+    """`owner` or `onCall` of the domain, or anybody else's name."""
+    url_env: str | None = None
+    """The environment variable that holds the URL."""
+    url_file: Path | None = None
+    """A file outside the workspace that holds it."""
+    warnings: bool = False
+    """Whether it is told of warnings too, not only of what failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertSpec:
+    """`alerts:` of a domain.yaml."""
+
+    tell: tuple[AlertChannel, ...]
+    """Told at once."""
+    escalate: tuple[AlertChannel, ...] = ()
+    """Told one after the other, while nobody acknowledges."""
+    acknowledge: timedelta = timedelta(hours=4)
+    """How long each has, before the next is told."""
+    repeat: timedelta = timedelta(days=1)
+    """What goes on so long after it was told last, or acknowledged, is told again."""
+
+    def channel(self, name: str) -> AlertChannel | None:
+        return next((one for one in (*self.tell, *self.escalate) if one.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DomainSpec:
     """domains/<name>/domain.yaml."""
 
@@ -111,6 +176,8 @@ class DomainSpec:
     description: str | None = None
     members: tuple[str, ...] = ()
     """Principals who may decide for the domain, beside the owner."""
+    alerts: AlertSpec | None = None
+    """None: alerts are kept, and nobody is told."""
     path: Path
 
 
@@ -194,6 +261,8 @@ class ProductSpec:
     build: Path | None
     """build.sql or build.py; None for datasets that the framework writes itself (training frames, predictions)."""
     source: SourceSpec | None = None
+    monitor: MonitorSpec | None = None
+    """monitor.yaml; None where there is none."""
 
     @property
     def owner(self) -> str | None:
@@ -337,6 +406,50 @@ class SplitSpec:
     gap: timedelta = timedelta(0)
     train: timedelta | None = None
     """Length of the training window; everything before the gap where None."""
+    since: datetime | None = None
+    """Where the training window begins, where it has no length; set by the loop, not by model.yaml."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSpec:
+    """What a search may try."""
+
+    trials: int = 4
+    """Most candidates of one search."""
+    parameters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Parameter of the algorithm → from, to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceGate:
+    """The challenger may not be surely worse within any part of the rows."""
+
+    by: tuple[str, ...]
+    """Features whose values, or quarters for numbers of many values, are the parts."""
+    drop: float = 0.0
+    """So much worse is still allowed."""
+    rows: int = 100
+    """Smaller parts are not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FairnessGate:
+    """The groups of a column must be treated alike, by the four-fifths rule where nothing else is said."""
+
+    by: str
+    measure: Literal["selection_rate", "true_positive_rate", "false_positive_rate"] = "selection_rate"
+    ratio: float = 0.8
+    """Least ratio of the lowest group's rate to the highest one's."""
+    rows: int = 100
+    """Smaller groups are not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityGate:
+    """The challenger is at least as good as the champion in `needed` of `of` consecutive parts of the window."""
+
+    needed: int
+    of: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,7 +459,16 @@ class GateSpec:
     beats_champion: float = 0.95
     """Least share of paired bootstrap samples in which the challenger is better than the champion, 0..1."""
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """Least value of each named metric on the test window."""
+    """Each named metric on the test window must be at least as good as this."""
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    """Most value of each named metric of which less is better."""
+    margin: float = 0.0
+    """By how much the challenger must be better, in units of the metric."""
+    slices: SliceGate | None = None
+    fairness: FairnessGate | None = None
+    latency: float | None = None
+    """So many times the champion's seconds to score the window are allowed."""
+    stability: StabilityGate | None = None
 
 
 DriftMethod = Literal[
@@ -403,21 +525,200 @@ class DriftSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SliceSpec:
+    """Rows that are judged by themselves: those of each value of a column, or of each range between edges."""
+
+    column: str
+    edges: tuple[float, ...] = ()
+    """Ascending; below the first and from the last on are ranges too. Empty: each value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerformanceSpec:
+    """When a model's metrics on a window are bad, once its labels have come, or as they are estimated without."""
+
+    at_least: Mapping[str, float] = field(default_factory=dict)
+    """Least value of each named metric; of an error or a loss the most."""
+    loses: float = 0.1
+    """How much worse than on the champion's test window the model's metric may be, as a share of it."""
+    labels_share: float = 0.5
+    """Least share of the window's rows whose labels have come, for a verdict."""
+    labels_rows: int = 50
+    """Least number of rows with labels, for a verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacetSpec:
+    """A column whose groups a model should treat alike."""
+
+    column: str
+    groups: tuple[str, ...] = ()
+    """The groups to look at, each against everybody else; all of them, at most 20, where empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasSpec:
+    facets: tuple[FacetSpec, ...] = ()
+    """Empty: not watched."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Of each metric by its name, the most that a difference may be, or the least that a ratio (DI) may be."""
+    cut: float = 0.5
+    """A score from here on is a decision for 1."""
+    least_rows: int = 30
+    """Smaller groups are not judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionSpec:
+    ndcg: float = 0.9
+    """Least agreement of the features' order by attribution with that on the training rows, 0..1."""
+    rows: int = 20_000
+    """About how many rows of each side are explained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationsSpec:
+    """What is asked of the runs; None: reported, and never bad."""
+
+    latency: timedelta | None = None
+    """Longest time of a run, for 95 of 100 runs."""
+    freshness: timedelta | None = None
+    """Longest time since the newest version was committed."""
+    volume_least: float = 0.5
+    volume_most: float = 2.0
+    """Rows of the window, as a multiple of the earlier windows' median."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MonitorSpec:
+    """`monitor:` of model.yaml, or monitor.yaml beside a product's contract."""
+
     window: timedelta = timedelta(days=1)
-    """The current window: the newest batches of predictions, this far back in event time."""
+    """The current window: the newest batches, this far back in event time."""
     drift_share: float = 0.5
     """Share of drifted columns from which the window counts as drifted; Evidently's default."""
     drift: DriftSpec = DriftSpec()
+    slices: tuple[SliceSpec, ...] = ()
+    performance: PerformanceSpec = PerformanceSpec()
+    estimate: PerformanceSpec = PerformanceSpec()
+    bias: BiasSpec = BiasSpec()
+    attribution: AttributionSpec | None = None
+    operations: OperationsSpec = OperationsSpec()
+
+
+TriggerKind = Literal[
+    "drift",
+    "prediction_drift",
+    "performance",
+    "estimated_performance",
+    "bias",
+    "attribution",
+    "kpi",
+    "schedule",
+    "new_data",
+    "contract",
+    "erasure",
+    "hand",
+]
+"""What may call for a training; the first six are verdicts of monitors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSpec:
+    """So many trainings a calendar period of event time, those of a search counted one by one."""
+
+    trainings: int
+    per: Literal["day", "week", "month", "year"]
+
+    def __str__(self) -> str:
+        return f"{self.trainings} per {self.per}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiTrigger:
+    """A KPI that calls for a training when it moves the wrong way."""
+
+    name: str
+    change: float | None = None
+    """Against the mean of the periods before, as a ratio: -0.1 has fallen by 10 %, 0.1 has risen. None: its target."""
+    periods: int = 4
+    """How many periods before are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainSpec:
+    on: tuple[TriggerKind, ...] = ("drift",)
     needed: int = 1
-    """Debounce: so many of the newest `of` windows must have drifted."""
+    """Debounce: so many of the newest `of` windows must have failed."""
     of: int = 1
     cooldown: timedelta = timedelta(0)
     """Least event time between two trainings."""
+    budget: BudgetSpec | None = None
+    window: timedelta | Literal["as_split", "all", "since_drift"] = "as_split"
+    """What is learned from: as `split.train` says, everything, from the alarm's first window on, or a length."""
+    every: timedelta | None = None
+    """Schedule: so much event time after the last training."""
+    new_rows: int | None = None
+    """So many rows more in the target's product than the last training saw."""
+    new_versions: int | None = None
+    """So many versions more of the products that the model reads."""
+    kpi: KpiTrigger | None = None
+    patience: int = 3
+    """So many trainings in a row that brought no better model end in a review by a person."""
+
+
+RolloutAlarmName = Literal[
+    "ratio",
+    "errors",
+    "latency",
+    "drift",
+    "prediction_drift",
+    "kpi",
+    "estimate",
+    "performance",
+    "bias",
+    "attribution",
+    "quality",
+    "operations",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutAlarm:
+    """Something that sends a challenger back."""
+
+    name: RolloutAlarmName
+    limit: float | None = None
+    """Of `ratio` the p-value below which, of the others the number above which it rings; None: the alarm's own."""
+    kpi: str | None = None
+    """Of `kpi`: whose target must be kept."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kpi}" if self.kpi else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSpec:
+    """How a challenger takes over from a champion: step by step, watched, and back at the first alarm."""
+
+    steps: tuple[float, ...]
+    """The challenger's share of the entities in each step, 0..1 and rising; 0 is shadow: it scores beside."""
+    bake_rows: int = 1000
+    """Least rows that the challenger scores in each step (in a canary: decides)."""
+    bake: timedelta = timedelta(0)
+    """Least event time of each step."""
+    give_up_after: timedelta | None = None
+    """Longest time of the whole rollout, by events or by the clock, whichever ends first; then all goes back."""
+    alarms: tuple[RolloutAlarm, ...] = (
+        RolloutAlarm(name="drift"),
+        RolloutAlarm(name="ratio"),
+        RolloutAlarm(name="errors"),
+    )
+
+    @property
+    def splits(self) -> bool:
+        """Whether a step gives some entities to the one and some to the other."""
+        return any(0 < share < 1 for share in self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -429,7 +730,7 @@ class ModelSpec:
     folder: Path
     goal: str
     decides: str | None
-    kind: Literal["binary"]
+    kind: ModelKind
     target_product: str
     target: str
     features: tuple[FeatureRef, ...]
@@ -437,15 +738,26 @@ class ModelSpec:
     """Columns that join feature products to the target's rows; empty where all features are its own columns."""
     event_time: str
     split: SplitSpec
-    algorithm: Literal["xgboost", "logistic_regression"]
+    algorithm: str
+    """One of ALGORITHMS of its kind."""
     parameters: Mapping[str, Any]
-    metric: Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
+    metric: str
+    """One of METRICS of its kind."""
     seed: int = 0
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
+    rollout: RolloutSpec | None = None
+    """How a challenger takes over; at once where None."""
+    tune: TuneSpec = TuneSpec()
+    approval: Literal["person", "automatic"] | None = None
+    """Whether a person lets a challenger through; None: as `touches` says, or words of goal and decides."""
+    touches: tuple[Literal["health", "credit", "fraud", "rights"], ...] = ()
+    """What of people's lives the decision is about."""
     purposes: tuple[str, ...] = ()
     """What the model is made for; each product upstream must allow it."""
+    left_out: tuple[str, ...] = ()
+    """Features that stand in its frame and are not learned from; set by a search, not by model.yaml."""
     path: Path
 
     @property
@@ -457,6 +769,16 @@ class ModelSpec:
     def predictions_name(self) -> str:
         """The data product of predictions, `<domain>.<model>__predictions`."""
         return f"{self.name}__predictions"
+
+    @property
+    def shadow_name(self) -> str:
+        """What champion and challenger scored side by side in a rollout, `<domain>.<model>__shadow`."""
+        return f"{self.name}__shadow"
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that are made from it or for it."""
+        return self.training_name, self.predictions_name, self.shadow_name
 
     @property
     def input_products(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from mesh_catalog.catalog.inventory import (
     read_product,
     read_version_columns,
 )
+from mesh_catalog.catalog.models import pinned_versions
 from mesh_catalog.catalog.runs import latest_version, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.contracts.rights import written_uses
@@ -84,7 +85,8 @@ def request_read(
 
     Raises:
         NotFoundError: No such product, version or column.
-        RefusedError: The product is retired. Of a deprecated one a DeprecatedProductWarning names what to use instead.
+        RefusedError: The product is retired, and nobody who asks learns again from what a model learned from. Of a
+            deprecated one a DeprecatedProductWarning names what to use instead.
         InputError: No such purpose, or `as_of` is no moment of the past, or comes beside a version.
         AccessDeniedError: The product's contract does not allow this use.
     """
@@ -94,7 +96,7 @@ def request_read(
             raise InputError(f"{product}: '{purpose}' is not a purpose. Allowed: {listed(get_args(Purpose))}.")
         found = find_version(mesh, product, version=version, as_of=as_of)
         _require_use(mesh, product, purpose)
-        if purpose not in _HOUSEKEEPING:
+        if purpose not in _HOUSEKEEPING and not _is_pinned(mesh, product, found, purpose):
             use_product(product, read_life_cycle(mesh.catalog, product))
         known = read_version_columns(mesh.catalog, product, found)
         given = _resolve_columns(product, found, known, asked)
@@ -140,6 +142,11 @@ def _require_use(mesh: Mesh, product: str, purpose: Purpose) -> None:
         raise AccessDeniedError(
             f"{product}: its contract does not allow {use} (allowedUses: {listed(allowed) or 'none'}). Ask its owner."
         )
+
+
+def _is_pinned(mesh: Mesh, product: str, version: int, purpose: Purpose) -> bool:
+    """Whether a model has learned from these rows, and learns from them again: also where their product is retired."""
+    return purpose == "train" and version in pinned_versions(mesh.catalog, product)
 
 
 def find_version(mesh: Mesh, product: str, *, version: int | None = None, as_of: datetime | str | None = None) -> int:

@@ -226,7 +226,7 @@ class _Upstream:
         if kind == "product" and (product := self.workspace.products.get(name)):
             return [("product", one) for one in product_reads(product) if one != SOURCE]
         if kind == "product" and "__" in name:
-            made_by = [m.name for m in self.workspace.models.values() if name in (m.training_name, m.predictions_name)]
+            made_by = [m.name for m in self.workspace.models.values() if name in m.datasets]
             return [("model", one) for one in made_by]
         if kind == "model" and (model := self.workspace.models.get(name)):
             return [("product", one) for one in model.input_products]

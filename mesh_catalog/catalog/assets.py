@@ -18,7 +18,7 @@ from mesh_catalog.catalog.dictionary import kpi_fingerprint, term_fingerprint, w
 from mesh_catalog.catalog.edges import SOURCE, NodeKind, plan_edges
 from mesh_catalog.catalog.inventory import read_owner
 from mesh_catalog.catalog.search_entries import dashboard_indexed, model_indexed, product_indexed
-from mesh_catalog.catalog.search_index import AssetKind, drop_words, index_assets, lock_index
+from mesh_catalog.catalog.search_index import AssetKind, Indexed, drop_words, index_assets, lock_index
 from mesh_catalog.catalog.store import Catalog, among, retried, upsert, utc_now
 from mesh_catalog.catalog.tables import (
     contract_columns,
@@ -54,6 +54,7 @@ _TABLES: Mapping[str, Any] = {
     "term": terms,
 }
 """Kind → its table, those first that the others refer to."""
+_INDEXED_AT_ONCE = 500
 
 __all__ = [
     "Dataset",
@@ -114,20 +115,25 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     if stale or gone:
         with catalog.write() as connection:
             lock_index(connection)
+            found: list[Indexed] = []
             for kind, name in sorted(stale, key=_by_kind):
                 changes.note(name, (kind, name) in known)
                 if kind == "domain":
                     _write_domain(connection, workspace.domains[name], wanted[kind, name])
-                elif kind == "product":
-                    _write_product_spec(connection, workspace.products[name], wanted[kind, name], reads[name])
                 elif kind == "model":
-                    _write_model(connection, workspace.models[name], wanted[kind, name])
+                    found.append(_write_model(connection, workspace.models[name], wanted[kind, name]))
                 elif kind == "dashboard":
-                    _write_dashboard(connection, workspace.dashboards[name], wanted[kind, name])
+                    found.append(_write_dashboard(connection, workspace.dashboards[name], wanted[kind, name]))
                 elif kind == "kpi":
-                    write_kpi(connection, workspace.kpis[name], wanted[kind, name])
+                    found.append(write_kpi(connection, workspace.kpis[name], wanted[kind, name]))
+                elif kind == "term":
+                    found.append(write_term(connection, workspace.terms[name], wanted[kind, name]))
                 else:
-                    write_term(connection, workspace.terms[name], wanted[kind, name])
+                    found.append(
+                        _write_product_spec(connection, workspace.products[name], wanted[kind, name], reads[name])
+                    )
+            for start in range(0, len(found), _INDEXED_AT_ONCE):
+                index_assets(connection, found[start : start + _INDEXED_AT_ONCE])
             for kind, name in sorted(gone, key=_by_kind):
                 _retire(connection, kind, name)
                 changes.retired.append(name)
@@ -185,6 +191,9 @@ def register_products(catalog: Catalog, datasets: Sequence[Dataset]) -> None:
             for one in fresh
         ]
         _write_products(connection, written, [one.contract for one in fresh])
+        index_assets(
+            connection, [product_indexed(row, one.contract.columns) for row, one in zip(written, fresh, strict=True)]
+        )
         predicted = select(models.c.predictions_name, models.c.name).where(
             among(connection, models.c.predictions_name, [one.contract.id for one in fresh])
         )
@@ -206,7 +215,7 @@ def register_model(catalog: Catalog, model: ModelSpec) -> None:
     with catalog.write() as connection:
         lock_index(connection)
         _write_domain(connection, model.domain, wanted["domain", model.domain.name])
-        _write_model(connection, model, wanted["model", model.name])
+        index_assets(connection, [_write_model(connection, model, wanted["model", model.name])])
 
 
 def _fingerprints(catalog: Catalog) -> dict[tuple[str, str], str | None]:
@@ -283,7 +292,7 @@ def _write_domain(connection: Connection, domain: DomainSpec, fingerprint: str) 
 
 def _write_product_spec(
     connection: Connection, product: ProductSpec, fingerprint: str, reads: Sequence[tuple[NodeKind, str]]
-) -> None:
+) -> Indexed:
     _write_owner(connection, product.owner)
     row = _product_row(
         product.contract,
@@ -296,6 +305,7 @@ def _write_product_spec(
     )
     _write_products(connection, [row], [product.contract])
     plan_edges(connection, "product", product.name, reads)
+    return product_indexed(row, product.contract.columns)
 
 
 def _product_row(
@@ -329,13 +339,12 @@ def _product_row(
 
 
 def _write_products(connection: Connection, rows: Sequence[dict[str, Any]], promised: Sequence[Contract]) -> None:
-    """Write products, each with its contract, and what they are found by."""
+    """Write products, each with its contract."""
     upsert(connection, products, rows, change=[key for key in rows[0] if key not in ("name", "registered_at")])
     made = [_contract_row(row, contract) for row, contract in zip(rows, promised, strict=True)]
     upsert(connection, contracts, made)
     columns = [one for row, contract in zip(rows, promised, strict=True) for one in _column_rows(row, contract)]
     upsert(connection, contract_columns, columns)
-    index_assets(connection, [product_indexed(row, one.columns) for row, one in zip(rows, promised, strict=True)])
 
 
 def _contract_row(row: Mapping[str, Any], contract: Contract) -> dict[str, Any]:
@@ -373,7 +382,7 @@ def _rule_json(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rule[key] for key in ("id", "kind", "column", "severity", "text")}
 
 
-def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> None:
+def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> Indexed:
     _write_owner(connection, model.domain.owner)
     row = {
         "name": model.name,
@@ -394,7 +403,6 @@ def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> 
         "retired_at": None,
     }
     upsert(connection, models, [row], change=[key for key in row if key not in ("name", "registered_at")])
-    index_assets(connection, [model_indexed(row)])
     trained = select(edges.c.from_name).where(
         edges.c.to_kind == "model", edges.c.to_name == model.name, edges.c.from_kind == "model_version"
     )
@@ -403,9 +411,10 @@ def _write_model(connection: Connection, model: ModelSpec, fingerprint: str) -> 
     scored = select(products.c.name).where(products.c.name == model.predictions_name)
     if connection.execute(scored).one_or_none() is not None:
         plan_edges(connection, "product", model.predictions_name, [("model", model.name)])
+    return model_indexed(row)
 
 
-def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerprint: str) -> None:
+def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerprint: str) -> Indexed:
     _write_owner(connection, dashboard.owner)
     row = {
         "name": dashboard.name,
@@ -422,7 +431,7 @@ def _write_dashboard(connection: Connection, dashboard: DashboardSpec, fingerpri
     }
     upsert(connection, dashboards, [row], change=[key for key in row if key not in ("name", "registered_at")])
     plan_edges(connection, "dashboard", dashboard.name, [("product", name) for name in dashboard.reads])
-    index_assets(connection, [dashboard_indexed(row)])
+    return dashboard_indexed(row)
 
 
 def _retire(connection: Connection, kind: str, name: str) -> None:

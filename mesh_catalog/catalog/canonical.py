@@ -28,7 +28,14 @@ def digest_of(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """What JSON can say of a value: mappings, lists, text, numbers, null; times in ISO 8601."""
-    if value is None or isinstance(value, (bool, int, str)):
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return value
+    if kind is dict:
+        return {str(key): plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(item) for item in value]
+    if isinstance(value, (bool, int, str)):  # subclasses, as of enumerations
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

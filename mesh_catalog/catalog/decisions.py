@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from mesh_catalog.catalog.models import require_model
-from mesh_catalog.catalog.store import Catalog, dialect_insert, retried, upsert, utc_now
-from mesh_catalog.catalog.tables import decisions, retrainings
+from mesh_catalog.catalog.models import move_alias, require_model
+from mesh_catalog.catalog.store import Catalog, among, dialect_insert, retried, upsert, utc_now
+from mesh_catalog.catalog.tables import decisions, retrain_requests, retrainings
 from mesh_catalog.errors import ConflictError, NotFoundError
 
 __all__ = [
@@ -28,11 +28,14 @@ __all__ = [
     "finish_retraining",
     "open_retraining",
     "read_decisions",
+    "read_retraining",
     "read_retrainings",
     "record_decision",
+    "settle_retraining",
 ]
 
-DecisionAction = Literal["promote", "reject", "rollback", "keep"]
+DecisionAction = Literal["promote", "reject", "rollback", "keep", "failed"]
+"""failed: the training could not be carried out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +79,18 @@ def open_retraining(catalog: Catalog, model: str) -> RetrainingRecord | None:
 
 @retried
 def begin_retraining(
-    catalog: Catalog, model: str, state: Mapping[str, Any], *, step: str = "decided", retraining_id: str | None = None
+    catalog: Catalog,
+    model: str,
+    state: Mapping[str, Any],
+    *,
+    step: str = "decided",
+    retraining_id: str | None = None,
+    requests: Sequence[str] = (),
 ) -> RetrainingRecord:
     """Open a retraining.
+
+    Args:
+        requests: Ids of the requests that it takes up.
 
     Raises:
         NotFoundError: No such model.
@@ -101,21 +113,32 @@ def begin_retraining(
         # on conflict do nothing: the unique index over open ones decides also between two PostgreSQL clients
         if connection.execute(_insert_if_none_is_open(connection, record)).one_or_none() is None:
             raise ConflictError(f"{model}: a retraining is under way already. Go on with it: mesh retrain {model}")
+        if requests:
+            taken = update(retrain_requests).where(among(connection, retrain_requests.c.id, requests))
+            connection.execute(taken.values(answered_by=record.id))
     return record
 
 
 @retried
-def advance_retraining(catalog: Catalog, retraining_id: str, step: str, state: Mapping[str, Any]) -> RetrainingRecord:
+def advance_retraining(
+    catalog: Catalog, retraining_id: str, step: str, state: Mapping[str, Any], *, after: str | None = None
+) -> RetrainingRecord:
     """Write that a step is reached; returns the row as it is now.
+
+    Args:
+        after: The step that it must be at; any where None.
 
     Raises:
         NotFoundError: No such retraining.
-        ConflictError: It is finished.
+        ConflictError: It is finished, or at another step: somebody else went on with it.
     """
     with catalog.write() as connection:
         outcome = _outcome(connection, retraining_id)
         if outcome is not None:
             raise ConflictError(f"retraining {retraining_id}: is finished ({outcome}); somebody else went on with it.")
+        at = connection.execute(select(retrainings.c.step).where(retrainings.c.id == retraining_id)).scalar()
+        if after is not None and at != after:
+            raise ConflictError(f"retraining {retraining_id}: is at '{at}', not '{after}'; somebody else went on.")
         values = {"step": step, "state": dict(state), "updated_at": utc_now()}
         connection.execute(update(retrainings).where(retrainings.c.id == retraining_id).values(values))
         query = select(retrainings).where(retrainings.c.id == retraining_id)
@@ -141,6 +164,46 @@ def finish_retraining(catalog: Catalog, retraining_id: str, outcome: str, reason
         connection.execute(update(retrainings).where(retrainings.c.id == retraining_id).values(values))
 
 
+@retried
+def settle_retraining(catalog: Catalog, record: DecisionRecord, *, aliases: Mapping[str, int | None]) -> bool:
+    """Keep the decision that ends a retraining, move the aliases and close its row: all of it or nothing.
+
+    The decision has the retraining's id and its action is the outcome. False where the retraining was closed already
+    with this outcome.
+
+    Raises:
+        NotFoundError: No such retraining, or no such version.
+        ConflictError: It is finished with another outcome.
+    """
+    with catalog.write() as connection:
+        known = _outcome(connection, record.id)
+        if known == record.action:
+            return False
+        if known is not None:
+            raise ConflictError(f"retraining {record.id}: is finished as {known}, not {record.action}.")
+        upsert(connection, decisions, [asdict(record)])
+        for alias, version in aliases.items():
+            move_alias(connection, record.model, alias, version, reason="; ".join(record.reasons), at=record.at)
+        values = {"outcome": record.action, "reasons": list(record.reasons), "updated_at": record.at}
+        ended = update(retrainings).where(retrainings.c.id == record.id)
+        connection.execute(ended.values(step="settled", finished_at=record.at, **values))
+    return True
+
+
+def read_retraining(catalog: Catalog, retraining_id: str) -> RetrainingRecord:
+    """One retraining.
+
+    Raises:
+        NotFoundError: There is none of this id.
+    """
+    with catalog.read() as connection:
+        query = select(retrainings).where(retrainings.c.id == retraining_id)
+        row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"retraining {retraining_id}: does not exist.")
+    return _retraining(row)
+
+
 def read_retrainings(catalog: Catalog, model: str, limit: int | None = None) -> list[RetrainingRecord]:
     """The retrainings of a model, newest first."""
     query = (
@@ -154,8 +217,10 @@ def read_retrainings(catalog: Catalog, model: str, limit: int | None = None) -> 
 
 
 @retried
-def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
-    """Keep a decision; one whose id is known stays as it is.
+def record_decision(
+    catalog: Catalog, record: DecisionRecord, *, aliases: Mapping[str, int | None] | None = None
+) -> None:
+    """Keep a decision and move aliases by it, in one transaction; one whose id is known stays as it is.
 
     Raises:
         NotFoundError: No such model.
@@ -163,6 +228,8 @@ def record_decision(catalog: Catalog, record: DecisionRecord) -> None:
     with catalog.write() as connection:
         require_model(connection, record.model)
         upsert(connection, decisions, [asdict(record)])
+        for alias, version in (aliases or {}).items():
+            move_alias(connection, record.model, alias, version, reason="; ".join(record.reasons), at=record.at)
 
 
 def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> list[DecisionRecord]:
@@ -172,7 +239,12 @@ def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> li
     )
     with catalog.read() as connection:
         rows = connection.execute(query).mappings().all()
-    return [DecisionRecord(**{**row, "reasons": tuple(row["reasons"])}) for row in rows]
+    return [_decision(row) for row in rows]
+
+
+def _decision(row: RowMapping) -> DecisionRecord:
+    kept = {name: row[name] for name in DecisionRecord.__dataclass_fields__}
+    return DecisionRecord(**{**kept, "reasons": tuple(row["reasons"])})
 
 
 def _insert_if_none_is_open(connection: Connection, record: RetrainingRecord) -> Any:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from mesh_catalog.catalog.canonical import canonical_json, digest_of, plain
 from mesh_catalog.catalog.edges import plan_edges
-from mesh_catalog.catalog.search import Entry, index_words
+from mesh_catalog.catalog.search_index import Entry, Indexed
 from mesh_catalog.catalog.store import upsert, utc_now
 from mesh_catalog.catalog.tables import kpi_definitions, kpis, owners, term_links, terms
 from mesh_catalog.specs import split_name
@@ -34,8 +34,8 @@ def term_fingerprint(term: TermSpec) -> str:
     return digest_of([term.domain.name if term.domain else None, term.owner, values])
 
 
-def write_kpi(connection: Connection, kpi: KpiSpec, fingerprint: str) -> None:
-    """Register a KPI; a definition that differs from the newest is added to those it had."""
+def write_kpi(connection: Connection, kpi: KpiSpec, fingerprint: str) -> Indexed:
+    """Register a KPI; a definition that differs from the newest is added to those it had. Returns what finds it."""
     if kpi.owner is not None:
         upsert(connection, owners, [{"name": kpi.owner}])
     columns = tuple(dict.fromkeys(name for one in kpi.formulas for name in one.columns))
@@ -62,7 +62,7 @@ def write_kpi(connection: Connection, kpi: KpiSpec, fingerprint: str) -> None:
     upsert(connection, kpis, [row], change=[key for key in row if key not in ("name", "registered_at")])
     _add_definition(connection, kpi)
     plan_edges(connection, "kpi", kpi.name, [("product", kpi.source)])
-    index_words(connection, "kpi", kpi.name, _kpi_entries(kpi))
+    return Indexed(kind="kpi", name=kpi.name, entries=_kpi_entries(kpi))
 
 
 def _add_definition(connection: Connection, kpi: KpiSpec) -> None:
@@ -105,8 +105,8 @@ def _kpi_entries(kpi: KpiSpec) -> list[Entry]:
     ]
 
 
-def write_term(connection: Connection, term: TermSpec, fingerprint: str) -> None:
-    """Register a term of the glossary, and what it is linked to."""
+def write_term(connection: Connection, term: TermSpec, fingerprint: str) -> Indexed:
+    """Register a term of the glossary, and what it is linked to. Returns what finds it."""
     if term.owner is not None:
         upsert(connection, owners, [{"name": term.owner}])
     row = {
@@ -124,7 +124,7 @@ def write_term(connection: Connection, term: TermSpec, fingerprint: str) -> None
     connection.execute(delete(term_links).where(term_links.c.term == term.name))
     links = [_link(link) for link in term.links]
     upsert(connection, term_links, [{"term": term.name, "asset": asset, "column": column} for asset, column in links])
-    index_words(connection, "term", term.name, _term_entries(term))
+    return Indexed(kind="term", name=term.name, entries=_term_entries(term))
 
 
 def _link(link: str) -> tuple[str, str]:

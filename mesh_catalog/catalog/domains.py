@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import null, select
 
+from mesh_catalog.catalog.inventory import unknown_name
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import dashboards, domains, kpis, models, products, terms
-from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = ["DomainAsset", "DomainRecord", "read_domain", "read_domain_assets", "read_unowned"]
 
@@ -55,9 +55,8 @@ def read_domain(catalog: Catalog, name: str) -> DomainRecord:
     """
     with catalog.read() as connection:
         row = connection.execute(select(domains).where(domains.c.name == name)).mappings().one_or_none()
-        if row is None:
-            known = list(connection.execute(select(domains.c.name)).scalars())
-            raise NotFoundError(f"{name[:80]}: no such domain in the catalog.{nearest(name, known) if known else ''}")
+    if row is None:
+        raise unknown_name(catalog, name, "domain")
     values = {key: row[key] for key in DomainRecord.__dataclass_fields__}
     return DomainRecord(**{**values, "members": tuple(row["members"] or ())})
 

@@ -9,19 +9,40 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection, func, select
 
-from mesh_catalog.catalog.openlineage.events import RUN_STATES
+from mesh_catalog.catalog.edges import SOURCE
+from mesh_catalog.catalog.openlineage.events import ALL_COLUMNS, RUN_STATES
 from mesh_catalog.catalog.openlineage.naming import is_outside
-from mesh_catalog.catalog.tables import models, openlineage_datasets, openlineage_flows, openlineage_runs
+from mesh_catalog.catalog.store import among
+from mesh_catalog.catalog.tables import (
+    contract_columns,
+    models,
+    openlineage_datasets,
+    openlineage_flows,
+    openlineage_runs,
+)
 from mesh_catalog.errors import StorageError
 
 if TYPE_CHECKING:
-    from mesh_catalog.catalog.lineage import ColumnLink, Direction, Link
+    from mesh_catalog.catalog.links import ColumnLink, Direction, Link
 
-__all__ = ["Gap", "IncompleteLineageError", "hidden_columns", "unfinished_runs"]
+__all__ = [
+    "Gap",
+    "GapKind",
+    "IncompleteLineageError",
+    "hidden_columns",
+    "incomplete",
+    "stranger_columns",
+    "strangers",
+    "unfinished_runs",
+]
+
+GapKind = Literal["stranger", "unfinished", "hidden"]
+"""Something that the catalog does not know; a run that has not ended; columns that a transform hides."""
+_TOLD = 10
 
 _ENDED = RUN_STATES.index("ABORT")
 
@@ -34,9 +55,27 @@ class IncompleteLineageError(StorageError):
 class Gap:
     """Something that is missing between `sources` and `target`; where both are empty, anywhere."""
 
+    kind: GapKind
     text: str
     sources: tuple[str, ...] = ()
     target: str | None = None
+
+
+def strangers(keys: Iterable[tuple[str, str]]) -> list[Gap]:
+    """Ends of links that are nodes of nothing that was ever registered."""
+    return [
+        Gap(kind="stranger", text=f"{kind} '{name}', which the catalog does not know") for kind, name in sorted(keys)
+    ]
+
+
+def incomplete(name: str, direction: Direction, gaps: Sequence[Gap]) -> IncompleteLineageError:
+    told = "; ".join(gap.text for gap in gaps[:_TOLD]) + (
+        f"; and {len(gaps) - _TOLD} more" if len(gaps) > _TOLD else ""
+    )
+    return IncompleteLineageError(
+        f"{name}: its {direction} lineage is incomplete. It leads to {told}. Publish it, bring back the folder that "
+        "declared it, or take what is known with --allow-incomplete."
+    )
 
 
 def unfinished_runs(connection: Connection, keys: Iterable[tuple[str, str]], direction: Direction) -> list[Gap]:
@@ -58,17 +97,34 @@ def unfinished_runs(connection: Connection, keys: Iterable[tuple[str, str]], dir
         if not connection.execute(later).scalar():
             verb = "writes" if direction == "upstream" else "reads"
             text = f"run {run} of {job}, which {verb} {name} and has not ended"
-            found[run, job] = Gap(text=text, sources=(name,), target=name)
+            found[run, job] = Gap(kind="unfinished", text=text, sources=(name,), target=name)
     return [found[key] for key in sorted(found)]
+
+
+def stranger_columns(connection: Connection, links: Sequence[ColumnLink]) -> list[Gap]:
+    """Ends of column links that no contract of their product has ever had."""
+    ends = {(link.to_product, link.to_column) for link in links}
+    ends |= {(link.from_product, link.from_column) for link in links if link.from_product != SOURCE}
+    ends = {(name, column) for name, column in ends if not is_outside(name) and column != ALL_COLUMNS}
+    known: dict[str, set[str]] = defaultdict(set)
+    c = contract_columns.c
+    of = {product for product, _ in ends}
+    for product, column in connection.execute(
+        select(c.product, c.name).where(among(connection, c.product, of)).distinct()
+    ):
+        known[product].add(column)
+    names = sorted(f"{product}.{column}" for product, column in ends if column not in known[product])
+    return [Gap(kind="stranger", text=f"column '{name}', which no contract has") for name in names]
 
 
 def hidden_columns(connection: Connection, links: Sequence[Link], columns: Sequence[ColumnLink]) -> list[Gap]:
     """Tables that came from others without anybody having seen which of their columns from which.
 
-    What a model was trained on and what it predicts is not among them: their contracts say it.
+    What a model was trained on and what it predicts, in a rollout too, is not among them: their contracts say it.
     """
     m = models.c
-    of_models = {name for row in connection.execute(select(m.training_name, m.predictions_name)) for name in row}
+    names = connection.execute(select(m.name, m.training_name, m.predictions_name))
+    of_models = {one for name, *datasets in names for one in (*datasets, f"{name}__shadow")}
     seen: dict[str, set[str]] = defaultdict(set)
     for column in columns:
         seen[column.to_product].add(column.from_product)
@@ -83,8 +139,8 @@ def hidden_columns(connection: Connection, links: Sequence[Link], columns: Seque
             continue
         if kind == "job" and sources[source] and not seen[target]:
             text = f"columns of {target}, which job {source} made without telling from which"
-            unknown.add(Gap(text=text, sources=tuple(sorted(sources[source])), target=target))
+            unknown.add(Gap(kind="hidden", text=text, sources=tuple(sorted(sources[source])), target=target))
         elif kind == "product" and source not in (target, *seen[target]) and not is_outside(target):
             text = f"columns of {target}, whose transform hides which of {source} they came from"
-            unknown.add(Gap(text=text, sources=(source,), target=target))
+            unknown.add(Gap(kind="hidden", text=text, sources=(source,), target=target))
     return sorted(unknown, key=lambda gap: gap.text)

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
 
+from mesh_catalog.catalog.inventory import unknown_name
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import term_links, terms
-from mesh_catalog.errors import NotFoundError, nearest
 
 __all__ = ["TermRecord", "read_term", "read_terms", "terms_of"]
 
@@ -41,10 +41,10 @@ def read_term(catalog: Catalog, name: str) -> TermRecord:
     """
     with catalog.read() as connection:
         row = connection.execute(select(terms).where(terms.c.name == name)).mappings().one_or_none()
-        if row is None:
-            known = list(connection.execute(select(terms.c.name)).scalars())
-            raise NotFoundError(f"{name[:80]}: no such term in the catalog.{nearest(name, known) if known else ''}")
-        return _record(row, _links(connection, [name])[name])
+        links = _links(connection, [name])[name]
+    if row is None:
+        raise unknown_name(catalog, name, "term")
+    return _record(row, links)
 
 
 def read_terms(catalog: Catalog) -> list[TermRecord]:

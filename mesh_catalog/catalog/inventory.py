@@ -47,6 +47,7 @@ __all__ = [
     "read_service_levels",
     "read_version_columns",
     "to_column",
+    "unknown_name",
 ]
 
 
@@ -147,7 +148,7 @@ def find_kind(catalog: Catalog, name: str) -> str:
         for kind, table in _NAMED.items():
             if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
                 return kind
-    raise _unknown(catalog, name, "product, model, dashboard, KPI, term or domain")
+    raise unknown_name(catalog, name, "product, model, dashboard, KPI, term or domain")
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:
@@ -307,7 +308,7 @@ def _owned_row(catalog: Catalog, table: Any, name: str, what: str) -> RowMapping
     with catalog.read() as connection:
         row = connection.execute(query.where(table.c.name == name)).mappings().one_or_none()
     if row is None:
-        raise _unknown(catalog, name, what)
+        raise unknown_name(catalog, name, what)
     return row
 
 
@@ -317,8 +318,12 @@ def _kept(kind: type[Any], row: RowMapping) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _unknown(catalog: Catalog, name: str, what: str) -> NotFoundError:
-    """Says what is near: of all names where they are few, else of those that search finds."""
+def unknown_name(catalog: Catalog, name: str, what: str) -> NotFoundError:
+    """The error that nothing of these kinds has a name; says what is near: of all where they are few, else by search.
+
+    Args:
+        what: The kinds as a person writes them, for example `product or model`.
+    """
     from mesh_catalog.catalog.search import search  # late: only who mistypes pays for it
 
     asked = {kind: table for kind, table in _NAMED.items() if kind in what.lower().replace(",", "").split()}
@@ -329,5 +334,5 @@ def _unknown(catalog: Catalog, name: str, what: str) -> NotFoundError:
     if len(known) >= _NAMES:
         known |= {hit.name for hit in search(catalog, name.rpartition(".")[2], limit=50) if hit.kind in asked}
     if not known:
-        return NotFoundError(f"{name}: no such {what}; the catalog is empty. Fill it: mesh publish")
-    return NotFoundError(f"{name}: no such {what} in the catalog.{nearest(name, known)}")
+        return NotFoundError(f"{name[:80]}: no such {what}; the catalog has none. Fill it: mesh publish")
+    return NotFoundError(f"{name[:80]}: no such {what} in the catalog.{nearest(name, known)}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, select
 
+from mesh_catalog.catalog.inventory import unknown_name
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import domains, kpi_definitions, kpis
-from mesh_catalog.errors import NotFoundError, nearest
 from mesh_catalog.specs import KpiGrain, KpiTarget
 
 if TYPE_CHECKING:
@@ -89,10 +89,8 @@ def read_kpi(catalog: Catalog, name: str) -> KpiRecord:
     query = select(kpis, domains.c.on_call).join(domains, domains.c.name == kpis.c.domain)
     with catalog.read() as connection:
         row = connection.execute(query.where(kpis.c.name == name)).mappings().one_or_none()
-        if row is None:
-            known = list(connection.execute(select(kpis.c.name).where(kpis.c.retired_at.is_(None))).scalars())
-            hint = nearest(name, known) if known else " None is defined yet: write kpis.yaml into a domain's folder."
-            raise NotFoundError(f"{name[:80]}: no such KPI in the catalog.{hint}")
+    if row is None:
+        raise unknown_name(catalog, name, "KPI")
     return _record(row)
 
 

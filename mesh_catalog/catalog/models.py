@@ -22,6 +22,7 @@ __all__ = [
     "AliasMove",
     "ModelVersionRecord",
     "alias_history",
+    "move_alias",
     "pinned_versions",
     "read_alias",
     "read_aliases",
@@ -141,13 +142,20 @@ def set_alias(catalog: Catalog, model: str, alias: str, version: int | None, *, 
         NotFoundError: No such model, or no such version of it.
     """
     with catalog.write() as connection:
-        require_model(connection, model)
-        if version is not None:
-            _require_version(connection, model, version)
-        if _alias(connection, model, alias) == version:
-            return False
-        connection.execute(insert(alias_moves).values(model=model, alias=alias, version=version, reason=reason, at=at))
-        return True
+        return move_alias(connection, model, alias, version, reason=reason, at=at)
+
+
+def move_alias(
+    connection: Connection, model: str, alias: str, version: int | None, *, reason: str, at: datetime
+) -> bool:
+    """As `set_alias`, within a transaction."""
+    require_model(connection, model)
+    if version is not None:
+        _require_version(connection, model, version)
+    if _alias(connection, model, alias) == version:
+        return False
+    connection.execute(insert(alias_moves).values(model=model, alias=alias, version=version, reason=reason, at=at))
+    return True
 
 
 def read_alias(catalog: Catalog, model: str, alias: str) -> int | None:

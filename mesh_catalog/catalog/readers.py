@@ -44,7 +44,7 @@ def consumers_of(catalog: Catalog, product: str) -> list[Consumer]:
         NotFoundError: No such product.
         StorageError: The lineage is incomplete.
     """
-    graph = lineage(catalog, product, direction="downstream", columns=True, allow_hidden=True)
+    graph = lineage(catalog, product, direction="downstream", columns=True, allow_incomplete="hidden")
     sources: dict[str, list[str]] = defaultdict(list)
     nodes: dict[str, Node] = {}
     for link in graph.links:
@@ -61,7 +61,7 @@ def consumers_of(catalog: Catalog, product: str) -> list[Consumer]:
 
 def _consumers(catalog: Catalog, graph: LineageGraph, node: Node, sources: list[str]) -> Iterator[Consumer]:
     """A model stands for the frame it learns from and the predictions it makes."""
-    if node.name.endswith(("__quarantine", _PREDICTIONS)):
+    if node.name.endswith(("__quarantine", "__shadow", _PREDICTIONS)):
         return
     if node.kind == "product" and not node.name.endswith(_TRAINING):
         yield _product(graph, node, sources)

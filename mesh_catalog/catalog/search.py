@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select, true
 
 from mesh_catalog.catalog.search_index import (
     FACETS,
@@ -38,6 +38,8 @@ _LOOKED_AT = 2_000
 """So many assets of one word are looked at, the heaviest first."""
 _TO_NARROW = 5_000
 """The same, where a facet that many assets share narrows the search."""
+_COUNTED = 10_000
+"""A word that is in more assets than this counts as no rarer."""
 _OTHERS = 300
 """Of words that are not the rarest of the query."""
 _TIES = 500
@@ -162,10 +164,7 @@ def _direct(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
         .limit(_MEANT * 8)
     )
     found |= dict(connection.execute(inside).tuples().all())
-    exact = connection.execute(select(w.id).where(w.word == word)).scalar()
-    return {i: (_closeness(word, text), text) for i, text in found.items()} | (
-        {exact: (1.0, word)} if exact is not None else {}
-    )
+    return {i: (_closeness(word, text), text) for i, text in found.items()}
 
 
 def _prefixed(connection: Connection, start: str) -> dict[int, str]:
@@ -185,6 +184,8 @@ def _near(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
 
 
 def _closeness(word: str, text: str) -> float:
+    if text == word:
+        return 1.0
     if text in (f"{word}s", f"{word}es"):
         return 0.97
     share = len(word) / len(text)
@@ -264,10 +265,14 @@ def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[in
     for one in several:
         for word in one.meant:
             of.setdefault(word, []).append(one)
-    query = select(p.asset_id, p.word_id, p.impact).where(
-        among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of))
-    )
-    for asset, word, impact in connection.execute(query):
+    mine = select(p.asset_id, p.word_id, p.impact)
+    if connection.dialect.name == "postgresql":  # else it reads all that a word has, which may be a million
+        asked = value_list(connection, sorted(pool))
+        each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
+        query = select(each.c.asset_id, each.c.word_id, each.c.impact).select_from(asked.join(each, true()))
+    else:
+        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of)))
+    for asset, word, impact in connection.execute(query).tuples().all():
         for one in of[word]:
             one.take(asset, word, impact)
 
@@ -290,7 +295,7 @@ def _count(connection: Connection, word: _Word) -> int:
     if word.whole:
         return word.count
     p = search_postings.c
-    some = select(p.asset_id).where(p.word_id == next(iter(word.meant))).limit(_LOOKED_AT * 10).subquery()
+    some = select(p.asset_id).where(p.word_id == next(iter(word.meant))).limit(_COUNTED).subquery()
     return max(word.count, connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 

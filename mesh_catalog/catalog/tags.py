@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from mesh_catalog.catalog.gaps import IncompleteLineageError
 from mesh_catalog.catalog.lineage import ColumnLink, lineage
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import contract_columns, contracts, products
 from mesh_catalog.contracts.contract import PERSONAL_CLASSIFICATIONS
 
-__all__ = ["ColumnTag", "read_tags"]
+__all__ = ["ColumnTag", "inherited_tags", "read_tags"]
 
 _BATCH: Final = 400
 _NO_VALUE: Final = frozenset(("FILTER", "JOIN", "GROUP_BY", "SORT", "WINDOW", "AGGREGATION"))
@@ -53,9 +54,22 @@ def read_tags(catalog: Catalog, product: str) -> dict[str, ColumnTag]:
         StorageError: Its lineage is incomplete, so that a tag could be missed. Where a transform hides its columns,
             the publish took each for personal that was not declared.
     """
-    graph = lineage(catalog, product, direction="upstream", columns=True, allow_hidden=True)
+    graph = lineage(catalog, product, direction="upstream", columns=True, allow_incomplete="hidden")
     names = [node.name for node in graph.nodes if node.kind == "product"]
     return _Walk(_columns(catalog, names), graph.columns).tags_of(product)
+
+
+def inherited_tags(catalog: Catalog, product: str) -> dict[str, ColumnTag]:
+    """The columns whose tag comes with what they are made of; none where the lineage is incomplete.
+
+    Raises:
+        NotFoundError: The catalog does not know the product.
+    """
+    try:
+        found = read_tags(catalog, product)
+    except IncompleteLineageError:
+        return {}
+    return {name: tag for name, tag in found.items() if len(tag.path) > 1}
 
 
 class _Walk:

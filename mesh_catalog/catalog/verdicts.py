@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.models import require_model
 from mesh_catalog.catalog.store import Catalog, among, retried, upsert
@@ -140,21 +140,27 @@ def read_verdicts(
     slice: str | None = "",  # noqa: A002 - the column's name
     limit: int = 20,
 ) -> list[VerdictRecord]:
-    """The newest windows' verdicts, newest first.
+    """The newest windows' verdicts, newest first: of each window, monitor and slice the last one.
+
+    A window is judged again where what it is held against has changed, for example when more labels have come.
 
     Args:
         subject: A model or a product.
         kind: Of one monitor; of all where None.
         slice: The rows that were judged: all rows where empty, every slice where None.
     """
-    query = select(verdicts).where(verdicts.c.subject == subject)
+    window = (verdicts.c.kind, verdicts.c.slice, verdicts.c.current)
+    age = func.row_number().over(partition_by=window, order_by=(verdicts.c.created_at.desc(), verdicts.c.id))
+    query = select(verdicts, age.label("age")).where(verdicts.c.subject == subject)
     if kind is not None:
         query = query.where(verdicts.c.kind == kind)
     if slice is not None:
         query = query.where(verdicts.c.slice == slice)
-    order = verdicts.c.window_to.desc().nulls_last(), verdicts.c.created_at.desc(), verdicts.c.id
+    found = query.subquery()
+    order = found.c.window_to.desc().nulls_last(), found.c.created_at.desc(), found.c.id
+    newest = select(*(found.c[column.name] for column in verdicts.columns)).where(found.c.age == 1)
     with catalog.read() as connection:
-        rows = connection.execute(query.order_by(*order).limit(limit)).mappings().all()
+        rows = connection.execute(newest.order_by(*order).limit(limit)).mappings().all()
         return _with_measures(connection, rows)
 
 

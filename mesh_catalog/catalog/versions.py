@@ -7,19 +7,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select, true
 
 from mesh_catalog.catalog.store import Catalog, value_list
 from mesh_catalog.catalog.tables import contracts, products, runs, versions
 from mesh_catalog.errors import NotFoundError, StorageError
 
 __all__ = [
+    "NewestVersions",
     "VersionRecord",
     "appended_from",
     "contract_digest_of",
     "insert_version",
     "latest_version",
-    "newest_versions",
+    "newest_event",
     "read_versions",
 ]
 
@@ -72,18 +73,54 @@ def latest_version(catalog: Catalog, product: str) -> VersionRecord | None:
     return found[0] if found else None
 
 
-def newest_versions(connection: Connection, names: Collection[str]) -> list[tuple[str, int, int]]:
-    """Product, newest version, oldest version whose rows may still be in the table; of those that have a version."""
-    if not names:
-        return []
+def newest_event(catalog: Catalog, names: Collection[str]) -> datetime | None:
+    """The newest event time in any version of any of these products."""
+    with catalog.read() as connection:
+        asked = value_list(connection, names)
+        query = select(func.max(versions.c.event_to)).join(asked, asked.c.value == versions.c.product)
+        found: datetime | None = connection.execute(query).scalar()
+        return found
+
+
+class NewestVersions:
+    """Of products: the newest version, and the oldest whose rows may still be in the table. Each is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, int] | None] = {}
+
+    def learn(self, connection: Connection, names: Collection[str]) -> None:
+        """Read those that are not known yet."""
+        wanted = [name for name in names if name not in self._known]
+        if not wanted:
+            return
+        self._known.update(dict.fromkeys(wanted))
+        for product, version, kept_from in connection.execute(_newest(connection, wanted)).all():
+            self._known[product] = (version, kept_from)
+
+    def version(self, name: str) -> int | None:
+        """The newest version; None where nothing was published. Of what was learned."""
+        known = self._known.get(name)
+        return known[0] if known else None
+
+    def holds(self, name: str, version: int) -> bool:
+        """Whether rows of a version may still be in the table. Of what was learned."""
+        known = self._known.get(name)
+        return known is not None and version >= known[1]
+
+
+def _newest(connection: Connection, names: Collection[str]) -> Select[str, int, int]:
+    """Product, newest version and the oldest whose rows may be left: one look a product, not a scan of all."""
     asked = value_list(connection, names)
     v = versions.c
+    if connection.dialect.name == "postgresql":
+        mine = select(v.product, v.version, v.kept_from).where(v.product == asked.c.value)
+        last = mine.order_by(v.version.desc()).limit(1).lateral()
+        return select(last.c.product, last.c.version, last.c.kept_from).select_from(asked.join(last, true()))
     highest = select(func.max(v.version)).where(v.product == asked.c.value).scalar_subquery()
     newest = select(asked.c.value.label("product"), highest.label("version")).subquery()
-    query = select(v.product, v.version, v.kept_from).join(
+    return select(v.product, v.version, v.kept_from).join(
         newest, (newest.c.product == v.product) & (newest.c.version == v.version)
     )
-    return [(product, version, kept_from) for product, version, kept_from in connection.execute(query)]
 
 
 def _select_versions(catalog: Catalog, query: Any) -> list[VersionRecord]:

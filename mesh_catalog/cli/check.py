@@ -32,9 +32,9 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     """Validate the workspace: contracts, transforms, sources, models, and what they say of each other.
 
     A contract is also compared with the one that its product was last published with; and everything with the
-    organisation's policies (conf/policies.yaml), and with the rights in the data that it is made of. With --against,
-    every contract is compared with another commit's: which changes break whom, column by column through everything
-    that is made of it, and whether the versions say so.
+    organisation's policies (conf/policies.yaml), and with the rights and the personal data in what it is made of. With
+    --against, every contract is compared with another commit's: which changes break whom, column by column through
+    everything that is made of it, and whether the versions say so.
 
     Exits with 2 where anything is wrong, with 3 where --against refuses a change. Starts no JVM and reads no data.
 
@@ -44,7 +44,7 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     """
     from mesh_catalog.catalog.store import utc_now
     from mesh_catalog.cli.evolution import check_published
-    from mesh_catalog.cli.policies import check_policies, check_rights
+    from mesh_catalog.cli.policies import check_policies, check_rights, check_tags
     from mesh_catalog.errors import InputError
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import survey_workspace
@@ -62,7 +62,7 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
         findings, breaches, advice = check_policies(workspace)
-        problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace)]
+        problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace), *check_tags(workspace)]
         notes += advice
         notes += life_cycle_notes(workspace, utc_now().date()) if not problems else []
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]

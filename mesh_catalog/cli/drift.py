@@ -67,6 +67,22 @@ def command(
     click.echo(result.sentence)
     if html is not None:
         click.echo(f"report: {html}", err=True)
+    _tell_downstream(current, result)
+
+
+def _tell_downstream(current: str, result: DriftResult) -> None:
+    """The models that use the columns of a product that drifted."""
+    from mesh_catalog.monitoring.monitor import names_file
+
+    drifted = [column.column for column in result.columns if column.drifted]
+    if names_file(current) or not drifted:
+        return
+    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.cli.neighbours import downstream_lines
+
+    with open_mesh(with_workspace=False) as mesh:
+        for line in downstream_lines(mesh, current.partition("@")[0], drifted):
+            click.echo(line)
 
 
 def _compare(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh_catalog.cli.export_prometheus import prometheus
 from mesh_catalog.cli.export_sagemaker import sagemaker
 from mesh_catalog.cli.export_standards import odcs, odps
 
@@ -31,6 +32,7 @@ def command() -> None:
 command.add_command(odcs)
 command.add_command(odps)
 command.add_command(sagemaker)
+command.add_command(prometheus)
 
 
 @command.command("airflow")
@@ -52,6 +54,7 @@ def airflow(
     Example:
       mesh export airflow --spark-submit --schedule "0 6 * * *"
     """
+    from mesh_catalog.catalog.store import utc_now
     from mesh_catalog.orchestration.airflow import AirflowOptions, airflow_file
     from mesh_catalog.orchestration.tasks import plan_dags
     from mesh_catalog.settings import load_settings
@@ -60,7 +63,7 @@ def airflow(
     options = AirflowOptions(schedule=schedule, spark_submit=spark_submit, retries=retries)
     root = load_settings().workspace
     path = (output or root / "dags" / "mesh.py").absolute()
-    dags = plan_dags(load_workspace(root))
+    dags = plan_dags(load_workspace(root), utc_now().date())
     text = airflow_file(dags, workspace=root, output=path, options=options)
     if not dry_run:
         _write(path, text)

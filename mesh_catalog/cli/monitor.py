@@ -1,59 +1,170 @@
-"""mesh monitor: compare a model's newest window with what its champion learned from."""
+"""mesh monitor: what the monitors say of the newest window of a model or a product."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
+    from mesh_catalog.monitoring.run import MonitorRun, Replay
+    from mesh_catalog.specs import ModelSpec, ProductSpec
 
 __all__ = ["command"]
 
+_KINDS = (
+    "data_quality", "data_drift", "prediction_drift", "performance", "estimated_performance", "bias", "attribution",
+    "operations",
+)  # fmt: skip
+_SHOWN = 12
+_REFUSED = 3
+
 
 @click.command("monitor")
-@click.argument("model")
-@click.option("--open", "open_report", is_flag=True, help="Open the report in a browser.")
+@click.argument("subject", metavar="MODEL_OR_PRODUCT")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only this monitor; may be repeated.")
+@click.option("--slice", "slices", multiple=True, help="Only these rows, for example 'channel = web'; may be repeated.")
+@click.option("--replay", metavar="VERDICT", help="Judge an old verdict's window again, and say whether it is equal.")
+@click.option("--fail-on", type=click.Choice(("fail", "warn")), help="Exit with 3 where a verdict is so bad, or worse.")
+@click.option("--open", "open_report", is_flag=True, help="Open the reports in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(model: str, open_report: bool, as_json: bool) -> None:
-    """Compare a model's newest predictions with what its champion learned from.
+@click.option("--master", help="Spark master, for the monitors that need Spark; conf/ says it otherwise.")
+def command(
+    subject: str,
+    kinds: tuple[str, ...],
+    slices: tuple[str, ...],
+    replay: str | None,
+    fail_on: str | None,
+    open_report: bool,
+    as_json: bool,
+    master: str | None,
+) -> None:
+    """Judge the newest window of a model's predictions, or of a product's rows.
 
-    Keeps the verdict, and Evidently's report that it is read from; `mesh retrain` acts on it. Starts no Spark. Drift is
-    no error: the exit code is 0.
+    Runs every monitor that `monitor:` of model.yaml (or monitor.yaml of a product) asks for, keeps each verdict with
+    Evidently's report of it, and prints one row a verdict. `mesh retrain` acts on them. Only attribution drift starts
+    Spark. Whatever the verdicts are, the exit code is 0, but with --fail-on.
 
     \b
     Example:
       mesh monitor payments.fraud --open
     """
     from mesh_catalog.access.mesh import open_mesh
-    from mesh_catalog.cli.output import emit_json, progress
-    from mesh_catalog.monitoring.monitor import monitor_model
+    from mesh_catalog.cli.neighbours import tell
+    from mesh_catalog.cli.output import progress
+    from mesh_catalog.lake.session import open_session
+    from mesh_catalog.monitoring.run import replay_verdict, run_monitors
+    from mesh_catalog.settings import load_settings
 
-    with open_mesh() as mesh:
-        spec = mesh.workspace.model(model)
-        with progress(f"compares the newest predictions of {model}"):
-            verdict = monitor_model(mesh, spec)
+    with open_mesh(load_settings(master=master)) as mesh:
+        spec = _subject(mesh, subject)
+
+        session = partial(open_session, mesh.settings, app_name=f"mesh monitor {subject}")
+        if replay is not None:
+            with progress(f"judges {replay} again"):
+                told = replay_verdict(mesh, spec, replay, session=session)
+            _print_replay(told, as_json=as_json)
+            return
+        with progress(f"judges the newest window of {subject}"):
+            run = run_monitors(
+                mesh,
+                spec,
+                kinds=kinds or None,  # type: ignore[arg-type]
+                slices=slices or None,
+                session=session,
+            )
+        lines = tell(mesh, run.verdicts)
+    _print(run, spec, lines, as_json=as_json)
+    if open_report:
+        for verdict in run.verdicts:
+            if verdict.report_html and verdict.outcome != "not_run":
+                click.launch(verdict.report_html)
+    if run.errors:
+        raise run.errors[0]
+    if run.outcome == "fail" or (fail_on == "warn" and run.outcome == "warn"):
+        sys.exit(_REFUSED if fail_on else 0)
+
+
+def _subject(mesh: Mesh, name: str) -> ModelSpec | ProductSpec:
+    from mesh_catalog.errors import NotFoundError, nearest
+
+    workspace = mesh.workspace
+    if name in workspace.models:
+        return workspace.models[name]
+    if name in workspace.products:
+        return workspace.products[name]
+    known = (*workspace.models, *workspace.products)
+    raise NotFoundError(f"there is no model or product '{name[:80]}'.{nearest(name, known)}")
+
+
+def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, lines: Sequence[str], *, as_json: bool) -> None:
+    from mesh_catalog.cli.output import emit_json, print_table
+    from mesh_catalog.specs import ModelSpec
+
     if as_json:
-        emit_json(verdict)
+        errors = [str(error) for error in run.errors]
+        emit_json({"subject": run.subject, "outcome": run.outcome, "verdicts": run.verdicts, "errors": errors})
+        return
+    if len(run.verdicts) == 1:
+        _print_measures(run.verdicts[0])
+    for verdict in run.verdicts[:1]:
+        day = f"window to {verdict.window_to:%Y-%m-%d %H:%M}" if verdict.window_to else "window"
+        version = f", v{verdict.model_version}" if verdict.model_version is not None else ""
+        click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
+    if run.verdicts:
+        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "reason"))
+    for line in lines:
+        click.echo(line)
+    folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
+    if len(run.verdicts) == 1:
+        click.echo(f"report: {run.verdicts[0].report_html}", err=True)
     else:
-        _print(verdict)
-    if open_report and verdict.report_html:
-        click.launch(verdict.report_html)
+        click.echo("".join(f"reports: {folder}\n" for folder in sorted(folders)), nl=False, err=True)
+    if run.outcome == "fail" and isinstance(spec, ModelSpec):
+        click.echo(f"next: mesh retrain {run.subject}", err=True)
+    elif run.outcome in ("fail", "warn") and len(run.verdicts) > 1:
+        click.echo(f"next: mesh monitor {run.subject} --kind MONITOR --open", err=True)
 
 
-def _print(verdict: VerdictRecord) -> None:
+def _print_measures(verdict: VerdictRecord) -> None:
     from mesh_catalog.cli.output import print_table
 
-    print_table([_row(measure) for measure in verdict.measures], ("column", "outcome", "score", "threshold", "method"))
-    day = verdict.window_to.date().isoformat() if verdict.window_to else verdict.current
-    click.echo(f"{day}   {verdict.outcome}: {verdict.reason}")
-    click.echo(f"             {verdict.current} against {verdict.reference}")
-    click.echo(f"             report: {verdict.report_html}")
-    if verdict.outcome == "fail":
-        click.echo(f"next: mesh retrain {verdict.subject}", err=True)
+    order = {"fail": 0, "warn": 1, "pass": 2, "not_run": 3}
+    measures = sorted(verdict.measures, key=lambda one: order[one.outcome])
+    if measures:
+        heads = ("column", "outcome", "score", "interval", "limit", "measure")
+        print_table([_measure_row(one) for one in measures[:_SHOWN]], heads)
+    if len(measures) > _SHOWN:
+        click.echo(f"and {len(measures) - _SHOWN:,} more: --json", err=True)
 
 
-def _row(measure: Measure) -> tuple[str, ...]:
-    score, threshold = (f"{n:.4g}" if n is not None else "" for n in (measure.score, measure.threshold))
-    return measure.column or "", measure.outcome, score, threshold, measure.reason or measure.method
+def _row(verdict: VerdictRecord) -> tuple[str, ...]:
+    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.reason
+
+
+def _measure_row(measure: Measure) -> tuple[str, ...]:
+    score, limit = (f"{n:.4g}" if n is not None else "" for n in (measure.score, measure.threshold))
+    interval = (
+        f"[{measure.low:.3f}, {measure.high:.3f}]" if measure.low is not None and measure.high is not None else ""
+    )
+    return measure.column or "", measure.outcome, score, interval, limit, measure.reason or measure.method
+
+
+def _print_replay(replay: Replay, *, as_json: bool) -> None:
+    from mesh_catalog.cli.output import emit_json
+
+    kept, again = replay.kept, replay.again
+    if as_json:
+        emit_json({"equal": replay.equal, "kept": kept, "again": again})
+        return
+    click.echo(f"{kept.kind.replace('_', ' ')} of {kept.current} against {kept.reference or 'nothing'}")
+    click.echo(
+        f"kept    {kept.outcome}: {kept.reason}   (mesh-catalog {kept.code_version}, {kept.created_at:%Y-%m-%d})"
+    )
+    click.echo(f"again   {again.outcome}: {again.reason}   (mesh-catalog {again.code_version})")
+    click.echo("equal" if replay.equal else "not equal")

@@ -37,9 +37,13 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MIN_COLUMN = 12
 
 
-def emit_json(data: Any) -> None:
-    """Print one JSON document: dataclasses as objects, times as ISO text, paths as text, NaN and infinities as null."""
-    click.echo(json.dumps(to_plain(data), ensure_ascii=False, indent=2, allow_nan=False))
+def emit_json(data: Any, *, line: bool = False) -> None:
+    """Print one JSON document: dataclasses as objects, times as ISO text, paths as text, NaN and infinities as null.
+
+    Args:
+        line: On one line, for a stream of documents.
+    """
+    click.echo(json.dumps(to_plain(data), ensure_ascii=False, indent=None if line else 2, allow_nan=False))
 
 
 def to_plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What `mesh check` says of the organisation's policies, and of rights in the data that products and models use."""
+"""What `mesh check` says of the organisation's policies, and of rights and personal data in what is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mesh_catalog.workspace import Workspace
     from mesh_catalog.workspace.policies import PolicyFinding
 
-__all__ = ["check_policies", "check_rights"]
+__all__ = ["check_policies", "check_rights", "check_tags"]
 
 
 def check_policies(workspace: Workspace) -> tuple[list[PolicyFinding], list[DocumentError], list[str]]:
@@ -46,6 +46,20 @@ def check_rights(workspace: Workspace) -> list[DocumentError]:
     for model in workspace.models.values():
         found += [_model_error(model, one) for one in find_model_refusals(workspace, model, "train")]
     return sorted(found, key=lambda error: (error.path, error.line or 0))
+
+
+def check_tags(workspace: Workspace) -> list[DocumentError]:
+    """Columns that are made of personal data which their contracts do not declare, as far as build.sql tells."""
+    from mesh_catalog.documents import read_document
+    from mesh_catalog.lake.told_tags import undeclared_columns
+
+    found = []
+    for one in undeclared_columns(workspace):
+        names = [column.name for column in one.product.contract.columns]
+        place = ("schema", 0, "properties", names.index(one.column))
+        document = read_document(one.product.folder / "contract.yaml")
+        found.append(document.error(f"{one.product.name}: {one.sentence}", *place))
+    return found
 
 
 def _product_error(product: ProductSpec, refusal: Refusal) -> DocumentError:

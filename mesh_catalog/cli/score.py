@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from mesh_catalog.serving.score import RolloutShare, ScoreResult
 
 __all__ = ["command"]
 
@@ -57,7 +61,25 @@ def command(
         click.echo(f"{result.product}   {version}   no row is newer{newest}")
         return
     click.echo(
-        f"{result.product}   {version}   {result.rows:,} rows   scored by {model} v{result.model_version}   "
+        f"{result.product}   {version}   {result.rows:,} rows   scored by {model} {_scorers(result)}   "
         f"{format_time(result.event_from)} to {format_time(result.event_to)}   {format_duration(result.seconds)}"
     )
-    click.echo(f"next: mesh monitor {model}", err=True)
+    if result.rollout is not None:
+        _print_rollout(result.rollout)
+    click.echo(f"next: mesh {'monitor' if result.rollout is None else 'rollout'} {model}", err=True)
+
+
+def _scorers(result: ScoreResult) -> str:
+    """`v3`, or `v3 (1,204 rows), v4 (61 rows)`."""
+    if len(result.versions) <= 1:
+        return f"v{result.model_version}"
+    return ", ".join(f"v{version} ({rows:,} rows)" for version, rows in result.versions.items())
+
+
+def _print_rollout(rollout: RolloutShare) -> None:
+    if rollout.failure is not None:
+        click.echo(f"  v{rollout.challenger} could not score: {rollout.failure}")
+    elif rollout.share == 0:
+        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} scored beside it (shadow)")
+    else:
+        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} decides over {rollout.share:.4g} of entities")

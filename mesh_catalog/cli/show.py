@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.store import Catalog
 
 __all__ = ["command"]
@@ -43,7 +44,7 @@ def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool
         elif origins:
             told, print_it = _origins(mesh.catalog, name), _print_origins
         elif (kind := find_kind(mesh.catalog, name)) == "model":
-            told, print_it = _model(mesh.catalog, name), _print_model
+            told, print_it = _model(mesh, name), _print_model
         elif kind == "dashboard":
             told, print_it = _dashboard(mesh.catalog, name), _print_dashboard
         elif kind in ("kpi", "term", "domain"):
@@ -69,11 +70,14 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
         read_rules,
         read_service_levels,
     )
+    from mesh_catalog.catalog.ports import read_ports
     from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
+    from mesh_catalog.catalog.tags import inherited_tags
 
     product = read_product(catalog, name)
     terms = terms_of(catalog, name)
     rules = read_rules(catalog, name)
+    inherited = inherited_tags(catalog, name)
     runs = read_runs(catalog, name, limit=1, kind="publish")
     columns = [
         {
@@ -81,6 +85,7 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
             "type": column.spark_type,
             "classification": column.classification,
             "personal": column.personal,
+            "inherited": inherited.get(column.name),
             "rules": [rule.text or rule.id for rule in rules if rule.column == column.name],
             "description": column.description,
             "tags": column.tags,
@@ -93,6 +98,7 @@ def _product(catalog: Catalog, name: str) -> dict[str, Any]:
         "life_cycle": read_life_cycle(catalog, name),
         "service_levels": read_service_levels(catalog, name),
         "popularity": read_popularity(catalog, [name])[name],
+        "ports": read_ports(catalog, name),
         "terms": terms.get("", ()),
         "columns": columns,
         "rules": [rule.text or rule.id for rule in rules if rule.column is None],
@@ -115,6 +121,9 @@ def _print_product(told: Mapping[str, Any]) -> None:
             ("ends", _ends(told["life_cycle"])),
             ("used", str(told["popularity"])),
             ("promises", ", ".join(map(_service_level, told["service_levels"]))),
+            ("reads", ", ".join(told["ports"].inputs)),
+            ("offers", ", ".join(told["ports"].outputs)),
+            ("read by", ", ".join(told["ports"].readers)),
             ("terms", ", ".join(told["terms"])),
             ("tags", ", ".join(product.tags)),
             ("time", product.event_time),
@@ -125,10 +134,7 @@ def _print_product(told: Mapping[str, Any]) -> None:
         ]
     )
     click.echo()
-    rows = [
-        (c["name"], c["type"], c["classification"] or "-", ", ".join(c["rules"]) or "-", _meaning(c))
-        for c in told["columns"]
-    ]
+    rows = [(c["name"], c["type"], _classified(c), ", ".join(c["rules"]) or "-", _meaning(c)) for c in told["columns"]]
     print_table(rows, ("column", "type", "classification", "rules", "description"))
     click.echo()
     if told["versions"]:
@@ -137,6 +143,13 @@ def _print_product(told: Mapping[str, Any]) -> None:
         )
     _print_run(told["last_run"], told["checks"])
     _print_next(product.name, told)
+
+
+def _classified(column: Mapping[str, Any]) -> str:
+    """What its contract says, and what comes with the data."""
+    inherited = column["inherited"]
+    told = f"{inherited.classification} from {inherited.path[1]}" if inherited else None
+    return ", ".join(filter(None, [column["classification"], told])) or "-"
 
 
 def _ends(life: Any) -> str | None:
@@ -320,18 +333,27 @@ def _source_text(origin: str) -> str:
     return f"{file['name']}   {int(file['size']):,} bytes, of {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _model(catalog: Catalog, name: str) -> dict[str, Any]:
+def _model(mesh: Mesh, name: str) -> dict[str, Any]:
     from mesh_catalog.catalog.decisions import read_decisions
     from mesh_catalog.catalog.inventory import read_model
     from mesh_catalog.catalog.models import read_aliases, read_model_versions
     from mesh_catalog.catalog.verdicts import read_verdicts
+    from mesh_catalog.errors import MeshError
+    from mesh_catalog.retraining.status import read_status
+    from mesh_catalog.workspace import load_workspace
 
+    catalog = mesh.catalog
+    try:
+        spec = load_workspace(mesh.settings.workspace).models.get(name)
+    except MeshError:  # what is wrong there is for `mesh check` to say
+        spec = None
     return {
         "model": read_model(catalog, name),
         "aliases": read_aliases(catalog, name),
         "versions": read_model_versions(catalog, name)[: -_VERSIONS - 1 : -1],
         "verdicts": read_verdicts(catalog, name, limit=_VERSIONS),
         "decisions": read_decisions(catalog, name, _VERSIONS),
+        "loop": read_status(mesh, name, spec),
     }
 
 
@@ -349,6 +371,8 @@ def _print_model(told: Mapping[str, Any]) -> None:
             ("features", ", ".join(model.features)),
             ("algorithm", f"{model.algorithm}, by {model.metric}"),
             ("retired", f"{model.retired_at:%Y-%m-%d}" if model.retired_at else None),
+            ("loop", "; ".join(_loop_lines(told["loop"])) if told["versions"] else None),
+            ("budget", told["loop"].budget),
         ]
     )
     if told["versions"]:
@@ -363,8 +387,29 @@ def _print_model(told: Mapping[str, Any]) -> None:
         print_table([_decision_row(d) for d in told["decisions"]], ("at (UTC)", "decision", "by", "reasons"))
     if not told["versions"]:
         click.echo(f"next: mesh train {model.name}", err=True)
+    elif told["loop"].step == "waiting_approval":
+        click.echo(f"next: mesh approve {model.name} v{told['loop'].challenger}", err=True)
+    elif told["loop"].step is not None:
+        click.echo(f"next: mesh retrain {model.name}", err=True)
+    elif told["loop"].review is not None:
+        click.echo(f"next: mesh review list {model.name}", err=True)
     else:
         click.echo(f"next: mesh monitor {model.name}", err=True)
+
+
+def _loop_lines(loop: Any) -> list[str]:
+    lines = list(loop.decides)
+    if loop.step is not None:
+        lines.append(loop.waits[-1] if loop.waits else f"a retraining is at '{loop.step}'")
+    if loop.error:
+        lines.append(f"the last turn failed: {loop.error}")
+    if loop.requests:
+        lines.append(f"{loop.requests} requests for a training")
+    if loop.review and not loop.decides:
+        lines.append(f"review {loop.review[:8]} is open")
+    if loop.untold:
+        lines.append("MLflow has not been told yet: the next turn tells it")
+    return lines
 
 
 def _model_version_row(version: Any, aliases: Mapping[str, int]) -> tuple[str, ...]:

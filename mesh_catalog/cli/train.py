@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SHOWN = ("roc_auc", "average_precision", "accuracy", "log_loss", "precision", "recall")
-
 
 @click.command("train")
 @click.argument("model")
@@ -67,13 +65,32 @@ def _print_result(spec: ModelSpec, result: TrainResult) -> None:
     inputs = ", ".join(f"{product} v{version}" for product, version in result.inputs.items())
     click.echo(
         f"frames    {result.train_rows:,} rows to learn from, {result.test_rows:,} to test on "
-        f"(from {result.test_from[:16]} on, {result.positive_share:.2%} are 1), of {inputs}\n"
-        f"baseline  {metric} {result.baseline[metric]:.3f}"
+        f"(from {result.test_from[:16]} on, {_labels(spec, result)}), of {inputs}\n"
+        f"baseline  {metric} {_baseline(spec, result)}"
     )
     click.echo(f"trains    {spec.algorithm}   {result.seconds.get('fit', 0.0):.1f} s")
-    shown = sorted(_SHOWN, key=lambda name: name != metric)
-    click.echo("tests     " + "   ".join(f"{name} {result.metrics[name]:.3f}" for name in shown))
+    shown = sorted(result.metrics, key=lambda name: name != metric)
+    click.echo("tests     " + "   ".join(f"{name} {_measured(result, name)}" for name in shown))
     click.echo(
         f"registers {result.model} v{result.version}   {result.alias}   "
         f"learned from {result.training_product} v{result.training_version}; curves and pins in MLflow"
     )
+
+
+def _labels(spec: ModelSpec, result: TrainResult) -> str:
+    return f"{result.label_mean:.2%} are 1" if spec.kind == "binary" else f"mean {spec.target} {result.label_mean:.4g}"
+
+
+def _baseline(spec: ModelSpec, result: TrainResult) -> str:
+    found = result.baseline[spec.metric]
+    if spec.kind == "binary":
+        return f"{found:.3f}"
+    last = result.baseline[f"last_period_{spec.metric}"]
+    return f"{found:.4g} by the training rows' mean, {last:.4g} by that of their newest {spec.split.test}"
+
+
+def _measured(result: TrainResult, name: str) -> str:
+    if name not in result.intervals:
+        return f"{result.metrics[name]:.3f}"
+    low, high = result.intervals[name]
+    return f"{result.metrics[name]:.4g} [{low:.4g}, {high:.4g}]"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from mesh_catalog.contracts.contract import Column, Contract, Rule
+from mesh_catalog.contracts.contract import Column, Contract, Rights, Rule
 from mesh_catalog.contracts.semantic_version import Change
 
 __all__ = ["Difference", "change_kind", "compare_contracts", "is_wider"]
@@ -48,6 +48,7 @@ def compare_contracts(old: Contract, new: Contract) -> tuple[Difference, ...]:
         *_keys(old, new),
         *_event_time(old, new),
         *_rules(old.rules, new.rules),
+        *_rights(old.rights, new.rights),
         *_table(old, new),
     )
 
@@ -173,6 +174,30 @@ def _rules(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[Difference]:
     for key, rule in after.items():
         if key not in before:
             yield Difference(kind="additive", column=rule.column, sentence=f"the rule '{rule.text}' is new")
+
+
+def _rights(old: Rights, new: Rights) -> Iterator[Difference]:
+    """What may be done no more breaks whoever does it; a contract that says nothing allows all."""
+    lists = (("use", old.allowed_uses, new.allowed_uses), ("purpose", old.allowed_purposes, new.allowed_purposes))
+    for what, before, after in lists:
+        if before is None and after is not None:
+            sentence = f"only these {what}s are allowed from now on: {', '.join(after) or 'none'}"
+            yield Difference(kind="breaking", column=None, sentence=sentence)
+            continue
+        for one in (one for one in before or () if after is not None and one not in after):
+            yield Difference(kind="breaking", column=None, sentence=f"the {what} '{one}' is allowed no more")
+        if before is not None and (after is None or set(after) - set(before)):
+            yield Difference(kind="additive", column=None, sentence=f"more {what}s are allowed")
+    if old.licence != new.licence:
+        said = f"the licence is {new.licence or 'not said'} instead of {old.licence or 'not said'}"
+        yield Difference(kind="additive" if old.licence is None else "breaking", column=None, sentence=said)
+    if old.consent != new.consent:
+        asked = new.consent is not None and old.consent is None
+        said = "rows whose people did not consent leave" if asked else "whose consent is needed is said otherwise"
+        yield Difference(kind="breaking" if asked else "additive", column=None, sentence=said)
+    reasons = [(one.purposes, one.consent_not_needed, one.deidentified) for one in (old, new)]
+    if reasons[0] != reasons[1]:
+        yield Difference(kind="documentation", column=None, sentence="what the rows are for is described otherwise")
 
 
 def _table(old: Contract, new: Contract) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ What products and the framework's own datasets (training frames, predictions, qu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.catalog.edges import ColumnEdge
     from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.specs import Interval
 
@@ -62,6 +63,7 @@ def publish_frame(
     inputs: Mapping[str, int],
     run_id: str,
     interval: Interval | None = None,
+    columns: Sequence[ColumnEdge] = (),
 ) -> PublishResult:
     """Publish rows that the framework made itself: training frames, predictions, quarantine.
 
@@ -72,6 +74,7 @@ def publish_frame(
         inputs: Product → version that the rows were made from.
         run_id: Names the run; the caller's own, so that it can go on after a crash.
         interval: As of `publish_product`.
+        columns: Where the columns come from, for inputs that Spark's plan does not show.
 
     Raises:
         ConflictError: Somebody else published it at the same time. Not tried again here: only the caller knows whether
@@ -95,6 +98,7 @@ def publish_frame(
             inputs=inputs,
             interval=interval,
             input_locations={table_location(mesh.settings, name): name for name in inputs},
+            declared_columns=lambda: columns,
         )
         return publish_batch(spark, mesh, batch, started)
 

@@ -25,7 +25,7 @@ from mesh_catalog.lake.sql import query_products
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["KpiPoint", "KpiValues", "compute_kpi", "kpi"]
+__all__ = ["KpiPoint", "KpiValues", "compute_kpi", "kpi", "period_end"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +189,11 @@ def _bounded(part: _Part, bounds: tuple[datetime | None, datetime | None]) -> _P
     start = max(filter(None, (part.start, bounds[0])), default=None)
     end = min(filter(None, (part.end, bounds[1])), default=None)
     return None if start and end and end <= start else _Part(part.number, part.formula, start, end)
+
+
+def period_end(period: datetime, grain: str) -> datetime:
+    """The first moment after the period that begins here."""
+    return _floor(period + _LONGEST[grain], grain)
 
 
 def _floor(moment: datetime, grain: str) -> datetime:

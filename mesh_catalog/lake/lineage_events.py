@@ -22,6 +22,10 @@ __all__ = ["EventMark", "column_edges", "mark_events"]
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 60
+_UNKNOWN = "UNKNOWN"
+_BY_CONDITION = 1
+"""JOIN, FILTER, SORT…: the column decided about the rows, which says less than what became of its values."""
+_STRENGTH = {_UNKNOWN: 0, "IDENTITY": 2, "TRANSFORMATION": 3, "AGGREGATION": 4}
 
 
 class EventMark:
@@ -61,7 +65,8 @@ def column_edges(
             path = _path(dataset["name"])
             if path in folders or path.rpartition("/")[0] in folders:
                 for edge in _dataset_edges(dataset, product, names):
-                    found[(edge.from_product, edge.from_column, edge.to_column)] = edge
+                    key = (edge.from_product, edge.from_column, edge.to_column)
+                    found[key] = max(found.get(key, edge), edge, key=lambda one: _strength(one.kind))
     return list(found.values())
 
 
@@ -81,14 +86,23 @@ def _dataset_edges(dataset: Mapping[str, Any], product: str, names: Mapping[str,
         for source in lineage.get("inputFields", ()):
             origin = names.get(_path(source["name"]))
             if origin is not None and origin != product and not column.startswith("_mesh_"):
-                kinds = [step.get("subtype") or step.get("type") for step in source.get("transformations", ())]
                 yield ColumnEdge(
                     from_product=origin,
                     from_column=source["field"],
                     to_product=product,
                     to_column=column,
-                    kind=str(kinds[0]) if kinds else "UNKNOWN",
+                    kind=_strongest(source.get("transformations", ())),
                 )
+
+
+def _strongest(steps: Sequence[Mapping[str, Any]]) -> str:
+    """What was done to a column, of all that was done on its way the furthest from the value itself."""
+    kinds = [str(step.get("subtype") or step.get("type") or _UNKNOWN) for step in steps]
+    return max(kinds, key=_strength, default=_UNKNOWN)
+
+
+def _strength(kind: str) -> int:
+    return _STRENGTH.get(kind, _BY_CONDITION)
 
 
 def _path(location: str) -> str:

@@ -15,6 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from mesh_catalog.catalog.edges import ColumnEdge
+from mesh_catalog.catalog.openlineage.events import ALL_COLUMNS
 from mesh_catalog.contracts.contract import Column, Contract
 from mesh_catalog.errors import MeshError
 
@@ -145,12 +147,37 @@ def publish_staged(
         for folder in _staged(spark, f"{location}/{kind}"):
             number, _, name = str(folder.getName()).partition("-")
             run_id = unquote(name)
-            told = {"owner": owner, "inputs": {contract.id: committed.get(run_id)}, "run_id": f"{run_id}{mark}"}
+            told: dict[str, Any] = {
+                "owner": owner,
+                "inputs": {contract.id: committed.get(run_id)},
+                "run_id": f"{run_id}{mark}",
+            }
             if run_id in committed:
-                _publish_folder(spark, mesh, promised(contract), folder, told, publish)
+                kept_out = promised(contract)
+                told["columns"] = _origins(contract, kept_out)
+                _publish_folder(spark, mesh, kept_out, folder, told, publish)
             elif number.isdigit() and int(number) > transaction:
                 continue
             folder.getFileSystem(spark._jsc.hadoopConfiguration()).delete(folder, True)
+
+
+def _origins(contract: Contract, kept_out: Contract) -> list[ColumnEdge]:
+    """Which columns of a product the columns of rows kept out of it hold; the text of a broken row, any of them."""
+    own = {column.name: column.name for column in contract.built_columns if not column.personal}
+    if kept_out.id.endswith("__broken_rows"):
+        own = {"raw": ALL_COLUMNS}
+    return [
+        ColumnEdge(
+            from_product=contract.id,
+            from_column=own[column.name],
+            to_product=kept_out.id,
+            to_column=column.name,
+            kind="IDENTITY",
+            source="declared",
+        )
+        for column in kept_out.columns
+        if column.name in own
+    ]
 
 
 def _publish_folder(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mesh_catalog.errors import GateRefusedError, InputError, listed, nearest
+from mesh_catalog.specs import ModelKind
 
 if TYPE_CHECKING:
     from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
@@ -55,6 +56,12 @@ class Parameter:
         return f"{'a whole number' if self.kind is int else 'a number'} from {self.least:g} to {self.most:g}"
 
 
+_LINEAR: Mapping[str, Parameter] = {
+    "reg_param": Parameter(kind=float, least=0, most=1e6),
+    "elastic_net_param": Parameter(kind=float, least=0, most=1),
+    "max_iter": Parameter(kind=int, least=1, most=10_000),
+    "tol": Parameter(kind=float, least=1e-12, most=1),
+}
 PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "xgboost": {
         "n_estimators": Parameter(kind=int, least=1, most=10_000),
@@ -69,12 +76,8 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         "scale_pos_weight": Parameter(kind=float, least=1e-6, most=1e6),
         "max_bin": Parameter(kind=int, least=2, most=4096),
     },
-    "logistic_regression": {
-        "reg_param": Parameter(kind=float, least=0, most=1e6),
-        "elastic_net_param": Parameter(kind=float, least=0, most=1),
-        "max_iter": Parameter(kind=int, least=1, most=10_000),
-        "tol": Parameter(kind=float, least=1e-12, most=1),
-    },
+    "logistic_regression": _LINEAR,
+    "linear_regression": _LINEAR,
 }
 
 
@@ -145,14 +148,16 @@ def fit_pipeline(
     keys: Sequence[str],
     rows: int,
     seed: int,
+    kind: ModelKind = "binary",
 ) -> PipelineModel:
     """Fit the algorithm's pipeline.
 
     Args:
-        train: Training rows; reads `features`, `label` (0 or 1) and `keys`.
+        train: Training rows; reads `features`, `label` (0 or 1, of a regression any number) and `keys`.
         keys: What names a row. Rows are laid out by a hash of these, so that the same data give the same model.
         rows: How many rows `train` has: decides over the number of xgboost workers.
         seed: Of the algorithm.
+        kind: What is predicted: a probability or a number.
 
     Raises:
         InputError: A parameter or a feature cannot be used.
@@ -179,9 +184,9 @@ def fit_pipeline(
     try:
         _require_usable(laid_out, found, algorithm=algorithm)
         tail = (
-            _xgboost(checked, found, label=label, seed=seed, workers=workers)
+            _xgboost(checked, found, label=label, seed=seed, workers=workers, kind=kind)
             if algorithm == "xgboost"
-            else _logistic_regression(checked, found, label=label)
+            else _linear(checked, found, label=label, kind=kind)
         )
         pipeline: Pipeline = Pipeline(stages=[_casts(found), *_indexers(found), *tail])
         return pipeline.fit(laid_out)
@@ -190,7 +195,7 @@ def fit_pipeline(
 
 
 def add_score(model: PipelineModel, rows: DataFrame, *, score: str = "score") -> DataFrame:
-    """The rows with their columns and the probability of 1 as a double column; lazy, no shuffle.
+    """The rows with their columns and the probability of 1, or the predicted number, as a double column; lazy.
 
     Raises:
         InputError: The rows lack a column that the model learned from.
@@ -206,9 +211,10 @@ def add_score(model: PipelineModel, rows: DataFrame, *, score: str = "score") ->
 
     _quiet_xgboost()
     scored = model.transform(rows)
+    found = vector_to_array(F.col("probability")).getItem(1) if _is_classifier(model) else F.col("prediction")
     return scored.select(
         *(F.col(f"`{column}`") for column in rows.columns),
-        vector_to_array(F.col("probability")).getItem(1).cast("double").alias(score),
+        found.cast("double").alias(score),
     )
 
 
@@ -224,6 +230,10 @@ def learned_features(model: PipelineModel) -> tuple[str, ...]:
     return tuple(_CAST.findall(statement))
 
 
+def _is_classifier(model: PipelineModel) -> bool:
+    return model.stages[-1].hasParam("probabilityCol")
+
+
 def _slots(frame: DataFrame) -> int:
     """Tasks that run at once here: barrier mode waits for ever for more."""
     context: Any = frame.sparkSession.sparkContext
@@ -236,7 +246,7 @@ def _require_usable(train: DataFrame, features: Sequence[Feature], *, algorithm:
 
     categories = [feature.name for feature in features if feature.kind == "category"]
     # xgboost learns from missing values; the imputer needs one value to take the mean of.
-    numbers = [f.name for f in features if f.kind == "number"] if algorithm == "logistic_regression" else []
+    numbers = [f.name for f in features if f.kind == "number"] if algorithm != "xgboost" else []
     wanted = [F.approx_count_distinct(F.col(f"`{name}`")).alias(name) for name in categories]
     wanted += [F.count(F.nanvl(F.col(f"`{name}`").cast("double"), F.lit(None))).alias(name) for name in numbers]
     if not wanted:
@@ -284,13 +294,14 @@ def _columns(features: Sequence[Feature]) -> list[str]:
 
 
 def _xgboost(
-    parameters: Mapping[str, Any], features: Sequence[Feature], *, label: str, seed: int, workers: int
+    parameters: Mapping[str, Any], features: Sequence[Feature], *, label: str, seed: int, workers: int, kind: ModelKind
 ) -> list[Estimator[Any]]:
-    from xgboost.spark import SparkXGBClassifier  # late: 6 s
+    from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor  # late: 6 s
 
     _quiet_xgboost()
+    estimator: Any = SparkXGBClassifier if kind == "binary" else SparkXGBRegressor
     return [
-        SparkXGBClassifier(
+        estimator(
             features_col=_columns(features),
             label_col=label,
             num_workers=workers,
@@ -304,15 +315,16 @@ def _xgboost(
 
 def _quiet_xgboost() -> None:
     """Unless a level is set, xgboost gives its loggers INFO and a handler on stderr; the workers take the driver's."""
-    for name in ("XGBoost-PySpark", "SparkXGBClassifier", "XGBoostPySpark"):
+    for name in ("XGBoost-PySpark", "SparkXGBClassifier", "SparkXGBRegressor", "XGBoostPySpark"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _logistic_regression(
-    parameters: Mapping[str, int | float], features: Sequence[Feature], *, label: str
+def _linear(
+    parameters: Mapping[str, int | float], features: Sequence[Feature], *, label: str, kind: ModelKind
 ) -> list[Estimator[Any] | Transformer]:
     from pyspark.ml.classification import LogisticRegression
     from pyspark.ml.feature import Imputer, OneHotEncoder, StandardScaler, VectorAssembler
+    from pyspark.ml.regression import LinearRegression
 
     numbers = [feature.cast_name for feature in features if feature.kind == "number"]
     indexed = [f"{feature.cast_name}_index" for feature in features if feature.kind == "category"]
@@ -330,7 +342,8 @@ def _logistic_regression(
         hot = [f"{name}_hot" for name in indexed]
         stages.append(OneHotEncoder(inputCols=indexed, outputCols=hot, handleInvalid="keep"))
         parts += hot
-    regression = LogisticRegression(
+    estimator: Any = LogisticRegression if kind == "binary" else LinearRegression
+    regression = estimator(
         featuresCol="__features",
         labelCol=label,
         standardization=False,  # done above, so that the penalty means the same for every column

@@ -7,11 +7,11 @@ the retraining room does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import GateRefusedError, InputError, listed, nearest
-from mesh_catalog.specs import GateSpec
+from mesh_catalog.specs import LESS_IS_BETTER, METRICS, GateSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "METRICS",
     "SAMPLE_LIMIT",
     "BootstrapResult",
     "ScoreSample",
@@ -31,8 +30,6 @@ __all__ = [
     "sample_scores",
 ]
 
-METRICS = ("roc_auc", "average_precision", "accuracy", "log_loss")
-"""What a model may be judged by."""
 SAMPLE_LIMIT = 50_000
 """Most test rows that come to the driver for a comparison, 24 bytes each; chosen by a hash of their keys."""
 _BLOCK = 50
@@ -57,7 +54,7 @@ class BootstrapResult:
     better_share: float
     """Share of resamples in which the challenger is better; equal counts half."""
     samples: int
-    """Resamples that held both classes, of those asked for."""
+    """Resamples that could be measured (that held both classes), of those asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,29 +66,32 @@ class ScoreSample:
     challenger: Floats
     total: int
     """Rows that the sample was drawn from."""
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Other columns of the same rows."""
 
 
 def higher_is_better(metric: str) -> bool:
-    return metric != "log_loss"
+    return metric not in LESS_IS_BETTER
 
 
 def check_gate(metrics: Mapping[str, float], gate: GateSpec) -> tuple[str, ...]:
-    """The promises of `gate.at_least` that these metrics do not keep, each as a sentence; empty where all are kept.
+    """The promises of `gate.at_least` and `at_most` that these metrics do not keep, as sentences; empty where all are.
 
-    "At least" is meant as "at least as good as": a loss may be no more than its number.
+    "At least" is meant as "at least as good as": a loss or an error may be no more than its number.
 
     Raises:
         InputError: The gate names a metric that is not measured.
     """
     unmet = []
-    for name, least in gate.at_least.items():
+    asked = [("at_least", *one) for one in gate.at_least.items()] + [("at_most", *one) for one in gate.at_most.items()]
+    for key, name, limit in asked:
         if name not in metrics:
-            raise InputError(f"gate.at_least: '{name}' is not measured.{nearest(name, metrics)}")
-        if not higher_is_better(name):
-            if not metrics[name] <= least:
-                unmet.append(f"{name} {metrics[name]:.3f} is above {least:g}")
-        elif not metrics[name] >= least:
-            unmet.append(f"{name} {metrics[name]:.3f} is below {least:g}")
+            raise InputError(f"gate.{key}: '{name}' is not measured.{nearest(name, metrics)}")
+        if key == "at_most" or not higher_is_better(name):
+            if not metrics[name] <= limit:
+                unmet.append(f"{name} {metrics[name]:.3f} is above {limit:g}")
+        elif not metrics[name] >= limit:
+            unmet.append(f"{name} {metrics[name]:.3f} is below {limit:g}")
     return tuple(unmet)
 
 
@@ -103,20 +103,23 @@ def paired_bootstrap(
     metric: str,
     seed: int = 0,
     samples: int = 1000,
+    margin: float = 0.0,
 ) -> BootstrapResult:
     """Resample the rows with replacement, the same rows for both models, and see how often the challenger is better.
 
     Args:
-        labels: 0 or 1 for each row.
-        champion_scores: Probability of 1 for each row.
+        labels: 0 or 1 for each row; of a regression's metric any number.
+        champion_scores: Probability of 1, or predicted number, for each row.
         challenger_scores: The same rows by the other model.
         metric: One of METRICS.
         seed: Of the resampling: the same numbers give the same result.
         samples: How many resamples, 1 to 100,000.
+        margin: The challenger counts as better where the difference is above this.
 
     Raises:
-        InputError: Unknown metric, lengths that differ, labels other than 0 and 1, scores outside 0..1.
-        GateRefusedError: The labels are all of one class, so that nothing can be told.
+        InputError: Unknown metric, lengths that differ, labels other than 0 and 1, scores outside 0..1; of a
+            regression's metric: labels or scores that are not finite.
+        GateRefusedError: There is no row, or the labels are all of one class, so that nothing can be told.
 
     Cost: about `samples` x rows x 40 ns: 1,000 x 50,000 rows take 2 s.
     """
@@ -132,12 +135,13 @@ def paired_bootstrap(
         count = min(_BLOCK, samples - start)
         drawn = rng.integers(0, y.size, size=(count, y.size))
         weights = np.stack([np.bincount(row, minlength=y.size) for row in drawn]).astype(np.float64)
-        positives = weights @ y
-        weights = weights[(positives > 0) & (positives < y.size)]
+        if metric not in METRICS["regression"]:
+            positives = weights @ y
+            weights = weights[(positives > 0) & (positives < y.size)]
         found.append(sign * (measure[1](weights) - measure[0](weights)))
     differences = np.concatenate(found)
     low, high = np.quantile(differences, [0.025, 0.975]) if differences.size else (0.0, 0.0)
-    better = (differences > 0).sum() + 0.5 * (differences == 0).sum()
+    better = (differences > margin).sum() + 0.5 * (differences == margin).sum()
     return BootstrapResult(
         metric=metric,
         rows=int(y.size),
@@ -152,13 +156,21 @@ def paired_bootstrap(
 
 
 def sample_scores(
-    rows: DataFrame, *, keys: Sequence[str], label: str, champion: str, challenger: str, limit: int = SAMPLE_LIMIT
+    rows: DataFrame,
+    *,
+    keys: Sequence[str],
+    label: str,
+    champion: str,
+    challenger: str,
+    extra: Sequence[str] = (),
+    limit: int = SAMPLE_LIMIT,
 ) -> ScoreSample:
     """Bring the labels and two score columns of at most `limit` rows to the driver.
 
     Args:
-        rows: Scored rows; reads `keys`, `label` (0 or 1), `champion` and `challenger` (double).
+        rows: Scored rows; reads `keys`, `label` (double), `champion` and `challenger` (double).
         keys: What names a row: the sample is the rows with the smallest hash of these, the same at every call.
+        extra: Other columns to bring.
         limit: Most rows to bring, at most SAMPLE_LIMIT.
 
     Raises:
@@ -176,11 +188,13 @@ def sample_scores(
             F.col(f"`{name}`").cast("double").alias(alias)
             for name, alias in ((label, "y"), (champion, "a"), (challenger, "b"))
         ),
+        *(F.col(f"`{name}`").alias(f"extra_{place}") for place, name in enumerate(extra)),
     )
     total = rows.count()
     table = picked.orderBy("hash", "y", "a", "b").limit(limit).toArrow()
     values = {name: table.column(name).to_numpy() for name in ("y", "a", "b")}
-    return ScoreSample(labels=values["y"], champion=values["a"], challenger=values["b"], total=total)
+    others = {name: table.column(f"extra_{place}").to_numpy(zero_copy_only=False) for place, name in enumerate(extra)}
+    return ScoreSample(labels=values["y"], champion=values["a"], challenger=values["b"], total=total, extra=others)
 
 
 def _checked(
@@ -188,8 +202,9 @@ def _checked(
 ) -> tuple[Floats, tuple[Floats, Floats]]:
     import numpy as np
 
-    if metric not in METRICS:
-        raise InputError(f"comparison: '{metric}' is not a metric. Allowed: {listed(METRICS)}.")
+    known = [name for names in METRICS.values() for name in names]
+    if metric not in known:
+        raise InputError(f"comparison: '{metric}' is not a metric. Allowed: {listed(known)}.")
     if not 1 <= samples <= 100_000:
         raise InputError(f"comparison: {samples} resamples are asked for. Allowed: 1 to 100,000.")
     y, a, b = (np.asarray(values, dtype=np.float64) for values in (labels, champion, challenger))
@@ -197,6 +212,14 @@ def _checked(
         raise InputError(
             "comparison: labels and scores are not of the same rows. Score the same frame with both models."
         )
+    if metric in METRICS["regression"]:
+        if not all(np.isfinite(values).all() for values in (y, a, b)):
+            raise InputError("comparison: a label or a prediction is not a finite number.")
+        if y.size == 0 or (metric == "r2" and y.min() == y.max()):
+            raise GateRefusedError(
+                f"comparison: {y.size} rows hold one label only, so nothing can be told. Take a longer window."
+            )
+        return y, (a, b)
     if not np.isin(y, (0.0, 1.0)).all():
         raise InputError("comparison: a label is neither 0 nor 1.")
     if not all(((score >= 0) & (score <= 1)).all() for score in (a, b)):
@@ -219,6 +242,8 @@ def _weighted_metric(metric: str, y: Floats, scores: Floats) -> Callable[[Floats
         clipped = np.clip(scores, _CLIP, 1 - _CLIP)
         loss = -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped))
         return lambda weights: (weights @ loss) / weights.sum(axis=1)
+    if metric in METRICS["regression"]:
+        return _weighted_error(metric, y, scores)
     order = np.argsort(-scores, kind="stable")
     sorted_y = y[order]
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])
@@ -232,6 +257,26 @@ def _weighted_metric(metric: str, y: Floats, scores: Floats) -> Callable[[Floats
         return np.asarray(found)
 
     return ranked
+
+
+def _weighted_error(metric: str, y: Floats, predicted: Floats) -> Callable[[Floats], Floats]:
+    import numpy as np
+
+    if metric == "mae":
+        distance = np.abs(y - predicted)
+        return lambda weights: (weights @ distance) / weights.sum(axis=1)
+    square = (y - predicted) ** 2
+    if metric == "rmse":
+        return lambda weights: np.sqrt((weights @ square) / weights.sum(axis=1))
+    centred = y - y.mean()
+
+    def explained(weights: Floats) -> Floats:
+        rows = weights.sum(axis=1)
+        spread = weights @ centred**2 - (weights @ centred) ** 2 / rows
+        found = np.divide(weights @ square, spread, out=np.ones_like(rows), where=spread > 0)
+        return np.asarray(1 - found)
+
+    return explained
 
 
 def _area(hits: Floats, misses: Floats) -> Floats:

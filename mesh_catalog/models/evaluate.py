@@ -8,7 +8,7 @@ can move a ranking metric by no more than the share of pairs that fall into one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CLIP = 1e-15
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Points of a curve, at most 201, from the highest threshold to the lowest."""
+    """Points of a curve, at most 201, in the order of their thresholds."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]
@@ -52,15 +52,21 @@ class ScoreCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """roc_auc, average_precision, log_loss; accuracy, precision and recall at a threshold of 0.5; 0..1 but the loss."""
+    """What a model of any kind shows on its test rows."""
 
     rows: int
-    positive_share: float
+    label_mean: float
+    """Of a binary label: the share of 1."""
     metrics: Mapping[str, float]
-    roc: Curve
-    """x: false-positive rate, y: true-positive rate."""
-    precision_recall: Curve
-    """x: recall, y: precision."""
+    """Of a probability: roc_auc, average_precision, log_loss; accuracy, precision and recall at a threshold of 0.5;
+    0..1 but the loss. Of a number: mae, rmse, r2."""
+    curves: Mapping[str, Curve]
+    """Of a probability: roc (x false-positive rate, y true-positive rate) and precision_recall (x recall, y precision).
+    Of a number: calibration (x mean prediction, y mean label of groups of rows)."""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of the metrics that have one."""
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """What a prediction that knows no feature scores."""
 
 
 def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> ScoreCounts:
@@ -96,8 +102,11 @@ def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> Sco
     )
 
 
-def evaluate_counts(counts: ScoreCounts) -> Evaluation:
+def evaluate_counts(counts: ScoreCounts, *, train_share: float | None = None) -> Evaluation:
     """Metrics and curves of counted scores.
+
+    Args:
+        train_share: Share of 1 among the training rows, for the baseline; none is told without it.
 
     Raises:
         ValueError: One of the classes has no row.
@@ -122,10 +131,13 @@ def evaluate_counts(counts: ScoreCounts) -> Evaluation:
     }
     return Evaluation(
         rows=rows,
-        positive_share=positives / rows,
+        label_mean=positives / rows,
         metrics=metrics,
-        roc=_curve(np.r_[0.0, misses / negatives], np.r_[0.0, hits / positives], np.r_[1.0, counts.scores]),
-        precision_recall=_curve(hits / positives, precision, counts.scores),
+        curves={
+            "roc": _curve(np.r_[0.0, misses / negatives], np.r_[0.0, hits / positives], np.r_[1.0, counts.scores]),
+            "precision_recall": _curve(hits / positives, precision, counts.scores),
+        },
+        baseline={} if train_share is None else baseline_metrics(train_share=train_share, test_share=positives / rows),
     )
 
 

@@ -21,6 +21,7 @@ from mesh_catalog.features.join import join_point_in_time
 from mesh_catalog.lake.consent import consent_of, consenting_rows
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import feature_kind
+from mesh_catalog.specs import ModelKind
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -33,7 +34,12 @@ __all__ = ["MODEL_VERSION", "SCORE", "SPLIT", "Frame", "FramePlan", "ViewPlan", 
 
 SPLIT, SCORE, MODEL_VERSION = "split", "score", "model_version"
 _TIMES = ("date", "timestamp", "timestamp_ntz")
-_LABELS = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_LABELS: Mapping[ModelKind, tuple[str, ...]] = {"binary": ("boolean", *_NUMBERS), "regression": _NUMBERS}
+_ASKED: Mapping[ModelKind, str] = {
+    "binary": "A binary target is 0 or 1, or a boolean",
+    "regression": "The target of a regression is a number",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +139,10 @@ def plan_frame(mesh: Mesh, model: ModelSpec) -> FramePlan:
     contracts = {name: mesh.workspace.product(name).contract for name in model.input_products}
     source = contracts[model.target_product]
     target = _required(model, source, model.target, "target")
-    if target.spark_type.split("(")[0] not in _LABELS:
+    if target.spark_type.split("(")[0] not in _LABELS[model.kind]:
         raise InputError(
             f"{model.name}: the target '{target.name}' is {target.spark_type}. "
-            "A binary target is 0 or 1, or a boolean: make it so in the product's transform."
+            f"{_ASKED[model.kind]}: make it so in the product's transform."
         )
     event_time = _required(model, source, model.event_time, "event_time")
     if event_time.spark_type not in _TIMES:
@@ -206,7 +212,7 @@ def build_frame(
     rows = _within(rows, plan.event_time.name, start, end).dropna(subset=[plan.event_time.name])
     if labelled:
         target = F.col(f"`{plan.target.name}`")
-        rows = rows.where(target.isNotNull()).withColumn(plan.target.name, _label(target))
+        rows = rows.where(target.isNotNull()).withColumn(plan.target.name, _label(target, model.kind))
     frame = rows
     for view in plan.views:
         features, ticket = read(view.product, [*plan.entity, view.event_time, *(c.name for c in view.columns)])
@@ -224,10 +230,13 @@ def build_frame(
     return Frame(data=data, rows=rows, plan=plan, inputs=consented | inputs)
 
 
-def _label(target: SparkColumn) -> SparkColumn:
+def _label(target: SparkColumn, kind: ModelKind) -> SparkColumn:
+    """0, 1 or, for anything else, -1 as an int; of a regression the number as a double."""
     from pyspark.sql import functions as F
 
     number = target.cast("double")
+    if kind == "regression":
+        return number
     return F.when(number == 1, 1).when(number == 0, 0).otherwise(-1).cast("int")
 
 

@@ -30,7 +30,7 @@ __all__ = ["Alias", "LoggedRun", "Pins", "Registry", "open_registry"]
 
 Alias = Literal["champion", "challenger"]
 _RUN_TAG = "mesh.run_id"
-_SHARE, _BASELINE = "test_positive_share", "baseline_"
+_MEAN, _BASELINE, _LOW, _HIGH = "test_label_mean", "baseline_", "low_", "high_"
 _PINS_FILE = "pins.json"
 _MODEL_FOLDER = "model"
 _LIST_LIMIT = 20
@@ -79,8 +79,9 @@ class LoggedRun:
     mlflow_run_id: str
     metrics: Mapping[str, float]
     """Of the test window, by the names of `Evaluation.metrics`."""
-    positive_share: float
-    """Of the test rows."""
+    intervals: Mapping[str, tuple[float, float]]
+    label_mean: float
+    """Of the test rows; of a binary label the share of 1."""
     pins: Pins
 
 
@@ -110,10 +111,18 @@ class Registry:
                     self._client.delete_run(run.info.run_id)
             if found is None:
                 return None
-            own = {name: value for name, value in found.data.metrics.items() if not name.startswith(_BASELINE)}
-            share = own.pop(_SHARE)
-            pins = self.read_pins(found.info.run_id)
-            return LoggedRun(mlflow_run_id=found.info.run_id, metrics=own, positive_share=share, pins=pins)
+            stored = dict(found.data.metrics)
+            mean = stored.pop(_MEAN)
+            metrics = {name: value for name, value in stored.items() if not name.startswith((_BASELINE, _LOW, _HIGH))}
+            return LoggedRun(
+                mlflow_run_id=found.info.run_id,
+                metrics=metrics,
+                intervals={
+                    name: (stored[_LOW + name], stored[_HIGH + name]) for name in metrics if _LOW + name in stored
+                },
+                label_mean=mean,
+                pins=self.read_pins(found.info.run_id),
+            )
 
     def log_run(
         self, pipeline: PipelineModel, evaluation: Evaluation, *, pins: Pins, run_id: str, principal: str
@@ -143,7 +152,8 @@ class Registry:
         return LoggedRun(
             mlflow_run_id=mlflow_run_id,
             metrics=dict(evaluation.metrics),
-            positive_share=evaluation.positive_share,
+            intervals=dict(evaluation.intervals),
+            label_mean=evaluation.label_mean,
             pins=pins,
         )
 
@@ -187,6 +197,20 @@ class Registry:
                 self._client.set_registered_model_alias(model, alias, str(version))
             elif self.read_alias(model, alias) is not None:
                 self._client.delete_registered_model_alias(model, alias)
+
+    def tag_version(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version and of the run that made it; what they were is forgotten."""
+        with _storage("tagged a model version"):
+            mlflow_run_id = str(self._client.get_model_version(model, str(version)).run_id)
+            for name, value in tags.items():
+                text = _cut(value, 4000)
+                self._client.set_model_version_tag(model, str(version), name, text)
+                self._client.set_tag(mlflow_run_id, name, text)
+
+    def read_tags(self, model: str, version: int) -> dict[str, str]:
+        """The tags of a version."""
+        with _storage("read a model version"):
+            return dict(self._client.get_model_version(model, str(version)).tags)
 
     def run_of(self, model: str, version: int) -> str:
         """The MLflow run that made a version.
@@ -257,7 +281,9 @@ class Registry:
         at = self._client.get_run(mlflow_run_id).info.start_time
         values = {
             **evaluation.metrics,
-            _SHARE: evaluation.positive_share,
+            _MEAN: evaluation.label_mean,
+            **{f"{_LOW}{name}": low for name, (low, _high) in evaluation.intervals.items()},
+            **{f"{_HIGH}{name}": high for name, (_low, high) in evaluation.intervals.items()},
             **{f"{_BASELINE}{name}": value for name, value in pins.baseline.items()},
         }
         parameters = {
@@ -309,9 +335,9 @@ def open_registry(settings: Settings) -> Registry:
     Raises:
         StorageError: It cannot be reached or made.
     """
-    if settings.mlflow_uri.startswith("sqlite:///"):
-        Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with _storage("opened"):
+        if settings.mlflow_uri.startswith("sqlite:///"):
+            Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Registry(settings)
 
 
@@ -336,12 +362,13 @@ def _storage(doing: str) -> Iterator[None]:
 
 
 def _quiet_mlflow() -> None:
-    """No telemetry, no progress bars, no announcements of migrations on stderr; before mlflow is imported."""
+    """Few retries, no telemetry, no progress bars, no news of migrations on stderr; before mlflow is imported."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # 7 are four minutes before a server that is away is said to be
     }.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
@@ -362,9 +389,8 @@ def _cut(text: str, limit: int = 6000) -> str:
 
 def _write_artifacts(folder: Path, evaluation: Evaluation, pins: Pins) -> None:
     (folder / _PINS_FILE).write_text(pins.to_json(), encoding="utf-8")
-    curves = {"roc": evaluation.roc, "precision_recall": evaluation.precision_recall}
     (folder / "curves").mkdir()
-    for name, curve in curves.items():
+    for name, curve in evaluation.curves.items():
         (folder / "curves" / f"{name}.json").write_text(json.dumps(curve.__dict__), encoding="utf-8")
         _draw_curve(name, curve, evaluation, folder / "curves" / f"{name}.png")
 
@@ -374,13 +400,21 @@ def _draw_curve(name: str, curve: Curve, evaluation: Evaluation, path: Path) -> 
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot()
+    if name == "calibration":
+        labels = ("mean prediction", "mean label", f"RMSE {evaluation.metrics['rmse']:.3g}")
+        ends = (min(*curve.x, *curve.y), max(*curve.x, *curve.y))
+        axes.plot(ends, ends, linestyle=":", color="grey")
+        axes.plot(curve.x, curve.y, marker=".")
+        axes.set(xlabel=labels[0], ylabel=labels[1], title=labels[2])
+        figure.savefig(path, dpi=100)
+        return
     if name == "roc":
         labels = ("false-positive rate", "true-positive rate", f"ROC-AUC {evaluation.metrics['roc_auc']:.3f}")
         axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
         axes.plot(curve.x, curve.y)
     else:
         labels = ("recall", "precision", f"average precision {evaluation.metrics['average_precision']:.3f}")
-        axes.axhline(evaluation.positive_share, linestyle=":", color="grey")
+        axes.axhline(evaluation.label_mean, linestyle=":", color="grey")
         axes.step(curve.x, curve.y, where="pre")
     axes.set(xlabel=labels[0], ylabel=labels[1], title=labels[2], xlim=(0, 1), ylim=(0, 1.02))
     figure.savefig(path, dpi=100)

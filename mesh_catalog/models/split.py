@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.errors import GateRefusedError, InputError
-from mesh_catalog.specs import SplitSpec
+from mesh_catalog.specs import ModelKind, SplitSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,6 +32,7 @@ __all__ = [
 LEAST_ROWS = 20
 """Fewest rows of a training window, and of a test window."""
 Part = Literal["train", "test"]
+_OTHERS: Mapping[ModelKind, str] = {"binary": "neither 0 nor 1", "regression": "not a finite number"}
 _MOMENT = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,20 +51,15 @@ class SplitBounds:
 class LabelCounts:
     """Rows of one part of a split."""
 
-    positives: int
-    negatives: int
+    rows: int
     others: int
-    """Rows whose label is neither 0 nor 1."""
+    """Rows whose label is neither 0 nor 1; of a number: not finite."""
+    mean: float
+    """Of the other labels, as `least` and `most`: of a binary label the share of 1."""
+    least: float
+    most: float
     first_at: datetime
     last_at: datetime
-
-    @property
-    def rows(self) -> int:
-        return self.positives + self.negatives + self.others
-
-    @property
-    def positive_share(self) -> float:
-        return self.positives / self.rows
 
 
 def newest_time(rows: DataFrame, event_time: str) -> datetime | None:
@@ -81,7 +77,7 @@ def split_bounds(newest: datetime, split: SplitSpec, *, until: datetime | None =
         end = min(end, until if until.tzinfo else until.replace(tzinfo=UTC))
     test_from = end - split.test
     train_to = test_from - split.gap
-    train_from = None if split.train is None else train_to - split.train
+    train_from = split.since if split.train is None else train_to - split.train
     return SplitBounds(train_from=train_from, train_to=train_to, test_from=test_from, test_to=end)
 
 
@@ -97,17 +93,23 @@ def add_split(rows: DataFrame, bounds: SplitBounds, *, event_time: str, column: 
     return rows.withColumn(column, F.when(test, "test").when(train, "train")).where(F.col(f"`{column}`").isNotNull())
 
 
-def count_labels(rows: DataFrame, *, split: str, target: str, event_time: str) -> dict[Part, LabelCounts]:
+def count_labels(
+    rows: DataFrame, *, split: str, target: str, event_time: str, kind: ModelKind
+) -> dict[Part, LabelCounts]:
     """Labels and times of each part that has a row. Cost: one job over three columns."""
     from pyspark.sql import functions as F
 
-    label, moment = F.col(f"`{target}`"), F.unix_micros(F.col(f"`{event_time}`").cast("timestamp"))
+    label, moment = F.col(f"`{target}`").cast("double"), F.unix_micros(F.col(f"`{event_time}`").cast("timestamp"))
+    known = label.isin(0.0, 1.0) if kind == "binary" else F.abs(label) < float("inf")
+    value = F.when(known, label)
     found = (
         rows.groupBy(F.col(f"`{split}`").alias("part"))
         .agg(
-            F.count_if(label == 1).alias("positives"),
-            F.count_if(label == 0).alias("negatives"),
-            F.count_if(~label.isin(0, 1)).alias("others"),
+            F.count("*").alias("rows"),
+            F.count_if(~known).alias("others"),
+            F.avg(value).alias("mean"),
+            F.min(value).alias("least"),
+            F.max(value).alias("most"),
             F.min(moment).alias("first"),
             F.max(moment).alias("last"),
         )
@@ -115,9 +117,11 @@ def count_labels(rows: DataFrame, *, split: str, target: str, event_time: str) -
     )
     return {
         row["part"]: LabelCounts(
-            positives=row["positives"],
-            negatives=row["negatives"],
+            rows=row["rows"],
             others=row["others"],
+            mean=row["mean"] or 0.0,
+            least=row["least"] or 0.0,
+            most=row["most"] or 0.0,
             first_at=_from_micros(row["first"]),
             last_at=_from_micros(row["last"]),
         )
@@ -125,17 +129,17 @@ def count_labels(rows: DataFrame, *, split: str, target: str, event_time: str) -
     }
 
 
-def require_learnable(model: str, target: str, counts: Mapping[Part, LabelCounts]) -> None:
+def require_learnable(model: str, target: str, counts: Mapping[Part, LabelCounts], *, kind: ModelKind) -> None:
     """Raise where nothing could be learned or measured.
 
     Raises:
-        InputError: Labels other than 0 and 1.
-        GateRefusedError: Too few rows in a window, or rows of one class only.
+        InputError: Labels other than 0 and 1, or numbers that are not finite.
+        GateRefusedError: Too few rows in a window, or rows of one label only.
     """
     others = sum(part.others for part in counts.values())
     if others:
         raise InputError(
-            f"{model}: the target '{target}' is neither 0 nor 1 in {others:,} rows. "
+            f"{model}: the target '{target}' is {_OTHERS[kind]} in {others:,} rows. "
             "Make it so in the product's transform."
         )
     parts: tuple[Part, ...] = ("train", "test")
@@ -147,10 +151,10 @@ def require_learnable(model: str, target: str, counts: Mapping[Part, LabelCounts
                 f"{model}: the {name} window has {rows} labelled rows; at least {LEAST_ROWS} are needed. "
                 "Publish more data, or change `split` in model.yaml."
             )
-        if not part.positives or not part.negatives:
-            only = 1 if part.positives else 0
+        if part.least == part.most:
+            only = f"{target} = {part.most:g}" if kind == "binary" else f"the same {target}"
             raise GateRefusedError(
-                f"{model}: all {rows:,} rows of the {name} window have {target} = {only}, so nothing can be "
+                f"{model}: all {rows:,} rows of the {name} window have {only}, so nothing can be "
                 f"{'learned' if name == 'train' else 'measured'}. Publish more data, or change `split` in model.yaml."
             )
 

@@ -25,7 +25,7 @@ from uuid import NAMESPACE_URL, uuid5
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.rights import require_model_rights
 from mesh_catalog.catalog.assets import register_model
-from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
+from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, record_model_version, set_alias
 from mesh_catalog.catalog.runs import finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import GateRefusedError, MeshError, RefusedError, StorageError
@@ -33,9 +33,11 @@ from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import add_score, check_parameters, fit_pipeline, load_library
 from mesh_catalog.models.compare import check_gate
-from mesh_catalog.models.evaluate import baseline_metrics, count_scores, evaluate_counts
+from mesh_catalog.models.evaluate import Evaluation, count_scores, evaluate_counts
 from mesh_catalog.models.frame import SCORE, SPLIT, FramePlan, build_frame, plan_frame
+from mesh_catalog.models.mirror import mirror_decisions
 from mesh_catalog.models.registry import Alias, LoggedRun, Pins, Registry, open_registry
+from mesh_catalog.models.regression import evaluate_numbers
 from mesh_catalog.models.split import (
     LabelCounts,
     Part,
@@ -71,18 +73,21 @@ class TrainResult:
     inputs: Mapping[str, int]
     train_rows: int
     test_rows: int
-    positive_share: float
-    """Of the test rows."""
+    label_mean: float
+    """Of the test rows; of a binary label the share of 1."""
     test_from: str
     """Event time of the first test row, ISO, UTC."""
     metrics: Mapping[str, float]
     """On the test window."""
+    intervals: Mapping[str, tuple[float, float]]
+    """95 % interval of those metrics that have one."""
     baseline: Mapping[str, float]
-    """What the training rows' share of 1 scores on the test window."""
+    """What the training rows' share of 1, or mean, scores on the test window; of a number also what the mean of their
+    last period does, as `last_period_<metric>`."""
     alias: Alias
     """What the version became."""
     unmet: tuple[str, ...]
-    """Promises of gate.at_least that the metrics do not keep, as sentences."""
+    """Promises of gate.at_least and at_most that the metrics do not keep, as sentences."""
     seconds: Mapping[str, float]
     """By step; steps that an earlier call had done are near 0."""
 
@@ -113,6 +118,11 @@ class _Job:
     retraining_id: str | None
     tell: Callable[[str], None]
     clock: _Clock = field(default_factory=_Clock)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What is learned from."""
+        return tuple(name for name in self.plan.features if name not in self.model.left_out)
 
     @property
     def publish_id(self) -> str:
@@ -169,7 +179,7 @@ def train_model(
         retraining_id=retraining_id,
         tell=tell,
     )
-    register_model(mesh.catalog, model)
+    register_model(mesh.catalog, model if retraining_id is None else mesh.workspace.model(model.name))
     start_run(mesh.catalog, product=model.name, kind="train", principal=mesh.principal, run_id=run_id)
     with _recorded(mesh, run_id), _opening_registry(mesh, model.algorithm) as opening:
         # Before MLflow is asked, since it takes its time to open; after a cut this costs one query.
@@ -219,8 +229,8 @@ def _publish_rows(job: _Job) -> _Rows | None:
     bounds = split_bounds(newest, job.model.split, until=job.until)
     # Before the publish: rows that nothing can be learned from would become the newest training data otherwise.
     rows = add_split(frame.rows, bounds, event_time=time_column, column=SPLIT)
-    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column)
-    require_learnable(name, target, counts)
+    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column, kind=job.model.kind)
+    require_learnable(name, target, counts, kind=job.model.kind)
     published = publish_frame(
         job.spark,
         job.mesh,
@@ -246,8 +256,9 @@ def _count_published(job: _Job) -> _Rows:
     if version is None:
         raise StorageError(f"{job.model.training_name}: the catalog lost the version of run {job.run_id}. Train again.")
     rows = _read_rows(job, version)
-    counts = count_labels(rows, split=SPLIT, target=job.plan.target.name, event_time=job.plan.event_time.name)
-    require_learnable(job.model.name, job.plan.target.name, counts)
+    kind, target, time_column = job.model.kind, job.plan.target.name, job.plan.event_time.name
+    counts = count_labels(rows, split=SPLIT, target=target, event_time=time_column, kind=kind)
+    require_learnable(job.model.name, target, counts, kind=kind)
     return _Rows(version=version, counts=counts)
 
 
@@ -258,8 +269,8 @@ def _read_rows(job: _Job, version: int) -> DataFrame:
 def _training_contract(model: ModelSpec, plan: FramePlan) -> Contract:
     target = replace(
         plan.target,
-        logical_type="integer",
-        spark_type="int",
+        logical_type="integer" if model.kind == "binary" else "number",
+        spark_type="int" if model.kind == "binary" else "double",
         required=True,
         unique=False,
         primary_key_position=None,
@@ -281,31 +292,46 @@ def _fit_and_log(job: _Job, rows: _Rows, registry: Registry) -> LoggedRun:
     model, plan, target = job.model, job.plan, job.plan.target.name
     data = _read_rows(job, rows.version)
     train, test = rows.counts["train"], rows.counts["test"]
-    job.tell(f"trains {model.algorithm} on {train.rows:,} rows, {len(plan.features)} features")
+    job.tell(f"trains {model.algorithm} on {train.rows:,} rows, {len(job.features)} features")
     pipeline = fit_pipeline(
         data.where(F.col(SPLIT) == "train"),
         algorithm=model.algorithm,
         parameters=model.parameters,
-        features=plan.features,
+        features=job.features,
         label=target,
         keys=(*plan.key_names, plan.event_time.name),
         rows=train.rows,
         seed=model.seed,
+        kind=model.kind,
     )
     job.clock.lap("fit")
     job.tell(f"tests on {test.rows:,} rows from {test.first_at:%Y-%m-%d %H:%M} on")
     scored = add_score(pipeline, data.where(F.col(SPLIT) == "test"), score=SCORE)
-    evaluation = evaluate_counts(count_scores(scored, label=target, score=SCORE, rows=test.rows))
+    evaluation = _evaluate(job, data, scored, rows.counts)
     job.clock.lap("evaluate")
     job.tell("stores the run in MLflow")
     logged = registry.log_run(
-        pipeline, evaluation, pins=_pins(job, rows), run_id=job.run_id, principal=job.mesh.principal
+        pipeline, evaluation, pins=_pins(job, rows, evaluation), run_id=job.run_id, principal=job.mesh.principal
     )
     job.clock.lap("log")
     return logged
 
 
-def _pins(job: _Job, rows: _Rows) -> Pins:
+def _evaluate(job: _Job, data: DataFrame, scored: DataFrame, counts: Mapping[Part, LabelCounts]) -> Evaluation:
+    from pyspark.sql import functions as F
+
+    model, target, train, test = job.model, job.plan.target.name, counts["train"], counts["test"]
+    if model.kind == "binary":
+        found = count_scores(scored, label=target, score=SCORE, rows=test.rows)
+        return evaluate_counts(found, train_share=train.mean)
+    moment = F.col(f"`{job.plan.event_time.name}`").cast("timestamp")
+    last = data.where((F.col(SPLIT) == "train") & (moment > F.lit(train.last_at - model.split.test)))
+    recent = last.agg(F.avg(F.col(f"`{target}`"))).collect()[0][0]
+    constants = {"mean": train.mean, "last_period": recent}
+    return evaluate_numbers(scored, label=target, score=SCORE, label_mean=test.mean, constants=constants)
+
+
+def _pins(job: _Job, rows: _Rows, evaluation: Evaluation) -> Pins:
     model, plan = job.model, job.plan
     train, test = rows.counts["train"], rows.counts["test"]
     return Pins(
@@ -313,7 +339,7 @@ def _pins(job: _Job, rows: _Rows) -> Pins:
         algorithm=model.algorithm,
         parameters=check_parameters(model.algorithm, model.parameters),
         seed=model.seed,
-        features=plan.features,
+        features=job.features,
         target=f"{plan.product}.{plan.target.name}",
         event_time=plan.event_time.name,
         keys=plan.key_names,
@@ -326,7 +352,7 @@ def _pins(job: _Job, rows: _Rows) -> Pins:
         test_from=test.first_at.isoformat(),
         code_commit=_code_commit(job.mesh.settings.workspace),
         packages=_packages(),
-        baseline=baseline_metrics(train_share=train.positive_share, test_share=test.positive_share),
+        baseline=evaluation.baseline,
     )
 
 
@@ -353,13 +379,13 @@ def _settle(job: _Job, registry: Registry, logged: LoggedRun) -> TrainResult:
         ),
     )
     unmet = check_gate(logged.metrics, model.gate)
-    champion = registry.read_alias(model.name, "champion")
+    champion = read_alias(catalog, model.name, "champion") or registry.read_alias(model.name, "champion")
     becomes: Alias = "champion" if champion == number or (champion is None and not unmet) else "challenger"
     if read_run(catalog, job.run_id).outcome != "done":  # what ended before may have been rejected since
         first = "the first version that keeps its gate"
         reason = first if becomes == "champion" else "; ".join(("trained", *unmet))
-        registry.set_alias(model.name, becomes, number)
         set_alias(catalog, model.name, becomes, number, reason=reason, at=now)
+        mirror_decisions(job.mesh, model.name)
     job.clock.lap("register")
     return TrainResult(
         model=model.name,
@@ -371,9 +397,10 @@ def _settle(job: _Job, registry: Registry, logged: LoggedRun) -> TrainResult:
         inputs=pins.inputs,
         train_rows=pins.train_rows,
         test_rows=pins.test_rows,
-        positive_share=logged.positive_share,
+        label_mean=logged.label_mean,
         test_from=pins.test_from,
         metrics=logged.metrics,
+        intervals=logged.intervals,
         baseline=pins.baseline,
         alias=becomes,
         unmet=unmet,

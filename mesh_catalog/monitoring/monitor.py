@@ -1,8 +1,6 @@
-"""Which two datasets are compared: a model's newest window with what its champion learned from, or any two.
+"""Any two datasets side by side: products at versions, and files.
 
-`monitor_model` is the loop's sense: its verdict is read back from the report's own tests, kept in the catalog, and is
-what retraining acts on. `compare_datasets` is the same comparison for anybody's two products or files, and keeps
-nothing. Neither starts a JVM: profiles are read as they were stored, and exact counts come through delta-rs.
+No JVM starts: profiles are read as they were stored, and exact counts come through delta-rs.
 """
 
 from __future__ import annotations
@@ -10,26 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog import __version__
-from mesh_catalog.errors import InputError, MeshError, NotFoundError, StorageError
+from mesh_catalog.errors import InputError
 from mesh_catalog.lake.profile import ColumnProfile, Profile
-from mesh_catalog.monitoring.drift import Comparison, DriftResult, Side, compare_sides
+from mesh_catalog.monitoring.drift import Comparison, Side, compare_sides
 from mesh_catalog.monitoring.files import open_file
 
 if TYPE_CHECKING:
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.catalog.runs import VersionRecord
-    from mesh_catalog.catalog.verdicts import VerdictRecord
-    from mesh_catalog.monitoring.report import ReportFiles
-    from mesh_catalog.specs import DriftSpec, ModelSpec
+    from mesh_catalog.specs import DriftSpec
 
-__all__ = ["ProductSide", "compare_datasets", "monitor_model", "names_file"]
+__all__ = ["ProductSide", "compare_datasets", "names_file", "open_product"]
 
 _FILE_SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".gz")
 _PRODUCT = re.compile(r"(?P<name>[^@]+)(?:@v?(?P<first>\d+)(?:\.\.v?(?P<last>\d+))?)?")
@@ -120,12 +113,12 @@ def _open_side(mesh: Mesh | None, text: str, columns: Sequence[str] | None) -> I
         raise InputError(f"'{text[:80]}' is neither a file nor product@version. Write for example payments.daily@3.")
     first, last = (int(found[name]) if found[name] else None for name in ("first", "last"))
     if last is None:
-        yield _open_product(mesh, found["name"], version=first, columns=columns)
+        yield open_product(mesh, found["name"], version=first, columns=columns)
     else:
-        yield _open_product(mesh, found["name"], version=last, first=first, columns=columns)
+        yield open_product(mesh, found["name"], version=last, first=first, columns=columns)
 
 
-def _open_product(
+def open_product(
     mesh: Mesh, product: str, *, version: int | None, first: int | None = None, columns: Sequence[str] | None = None
 ) -> ProductSide:
     """The rows of versions first..version, or of the whole table as of `version`; the newest where None."""
@@ -146,157 +139,3 @@ def _open_product(
     ticket = request_read(mesh, product, purpose="monitor", version=version, columns=asked)
     begin = appended_from(read_versions(mesh.catalog, product), ticket.version) if first is None else first
     return ProductSide(profile=load_window(mesh, product, begin, ticket.version), ticket=ticket, first=first)
-
-
-def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
-    """Compare the newest window of predictions with what the champion learned from, and keep the verdict.
-
-    The window is the newest versions of `<model>__predictions` whose event times lie within `monitor.window` of the
-    newest one; at least the newest version. Where nothing was scored since the last verdict, that one is returned.
-
-    Raises:
-        NotFoundError: The model has no champion, or nothing is scored.
-        StorageError: A profile, a table or the report cannot be read.
-
-    Cost: under a second, but for 5 s to import Evidently for the report, and an exact count of the few columns near
-    their threshold.
-    """
-    from mesh_catalog.catalog.models import read_alias
-    from mesh_catalog.catalog.runs import finish_run, start_run
-    from mesh_catalog.catalog.verdicts import read_verdicts, record_verdict, verdict_id
-
-    champion = read_alias(mesh.catalog, model.name, "champion")
-    if champion is None:
-        raise NotFoundError(f"{model.name}: has no champion yet. Train one: mesh train {model.name}")
-    window = _window(mesh, model)
-    current = f"{model.predictions_name}@{window[0].version}..{window[-1].version}"
-    last = read_verdicts(mesh.catalog, model.name, kind="data_drift", limit=1)
-    if last and last[0].current == current:
-        return last[0]
-    training = _training_version(mesh, model, champion)
-    reference = f"{model.training_name}@{training}"
-    found = verdict_id(
-        model.name, "data_drift", slice_text="", reference=reference, current=current, model_version=champion
-    )
-    start_run(mesh.catalog, product=model.name, kind="monitor", principal=mesh.principal, run_id=found)
-    try:
-        verdict = _compare_window(mesh, model, window, training=training, champion=champion, found=found)
-        record_verdict(mesh.catalog, verdict)
-    except MeshError as error:
-        finish_run(mesh.catalog, found, outcome="failed", message=str(error))
-        raise
-    inputs = {model.training_name: training, model.predictions_name: window[-1].version}
-    finish_run(mesh.catalog, found, outcome="done", inputs=inputs)
-    return verdict
-
-
-def _window(mesh: Mesh, model: ModelSpec) -> list[VersionRecord]:
-    """The versions of the newest window, oldest first."""
-    from mesh_catalog.catalog.runs import read_versions
-
-    records = read_versions(mesh.catalog, model.predictions_name)
-    if not records:
-        raise NotFoundError(f"{model.name}: nothing is scored yet. Score first: mesh score {model.name}")
-    kept = [records[-1]]
-    newest = max((record.event_to for record in records if record.event_to is not None), default=None)
-    for record in reversed(records[:-1]):
-        if newest is None or record.event_from is None or record.event_from < newest - model.monitor.window:
-            break
-        kept.append(record)
-    return kept[::-1]
-
-
-def _training_version(mesh: Mesh, model: ModelSpec, champion: int) -> int:
-    from mesh_catalog.catalog.models import read_model_versions
-
-    found = next((one for one in read_model_versions(mesh.catalog, model.name) if one.version == champion), None)
-    if found is None or found.training_version is None:
-        raise NotFoundError(
-            f"{model.name} v{champion}: the catalog does not say what it learned from. "
-            f"Train it anew: mesh train {model.name}"
-        )
-    return found.training_version
-
-
-def _compare_window(
-    mesh: Mesh, model: ModelSpec, window: Sequence[VersionRecord], *, training: int, champion: int, found: str
-) -> VerdictRecord:
-    from mesh_catalog.catalog.verdicts import VerdictRecord
-
-    features = _features(mesh, model, training)
-    first, last = window[0].version, window[-1].version
-    reference = _open_product(mesh, model.training_name, version=training, columns=features)
-    current = _open_product(mesh, model.predictions_name, version=last, first=first, columns=features)
-    comparison = compare_sides(
-        reference, current, columns=features, limit=model.monitor.drift_share, spec=model.monitor.drift
-    )
-    starts = [record.event_from for record in window if record.event_from is not None]
-    ends = [record.event_to for record in window if record.event_to is not None]
-    window_to = max(ends, default=None)
-    names = f"{model.training_name}@{training}", f"{model.predictions_name}@{first}..{last}"
-    result, files = _reported(mesh, model, comparison, names=names, window_to=window_to, found=found)
-    return VerdictRecord(
-        id=found,
-        subject=model.name,
-        subject_kind="model",
-        kind="data_drift",
-        window_from=min(starts, default=None),
-        window_to=window_to,
-        reference=names[0],
-        current=names[1],
-        model_version=champion,
-        outcome=result.outcome,
-        reason=result.sentence,
-        share=result.share,
-        limit=result.limit,
-        measures=tuple(column.measure for column in result.columns),
-        report_html=str(files.html),
-        report_json=str(files.json),
-        reference_digest=reference.profile.digest,
-        current_digest=current.profile.digest,
-        code_version=__version__,
-        created_at=datetime.now(UTC),
-    )
-
-
-def _features(mesh: Mesh, model: ModelSpec, training: int) -> list[str]:
-    """The columns that the champion learned from: those of its training data but keys, time, target and split."""
-    from mesh_catalog.catalog.inventory import read_version_columns
-    from mesh_catalog.models.frame import SPLIT, plan_frame
-
-    plan = plan_frame(mesh, model)
-    others = {*plan.key_names, *plan.entity, plan.event_time.name, plan.target.name, SPLIT}
-    columns = read_version_columns(mesh.catalog, model.training_name, training)
-    return [column.name for column in columns if column.name not in others]
-
-
-def _reported(
-    mesh: Mesh,
-    model: ModelSpec,
-    comparison: Comparison,
-    *,
-    names: tuple[str, str],
-    window_to: datetime | None,
-    found: str,
-) -> tuple[DriftResult, ReportFiles]:
-    """Write the report, and the verdict as its tests tell it."""
-    from mesh_catalog.monitoring.report import read_report, write_report
-
-    day = window_to.date().isoformat() if window_to is not None else "window"
-    files = write_report(
-        comparison.result,
-        comparison.reference,
-        comparison.current,
-        folder=mesh.settings.reports / model.name,
-        name=f"{day}-{found[:8]}",
-        title=f"{model.name}: {names[1]} against {names[0]}",
-    )
-    said = read_report(files.json)
-    columns = tuple(
-        replace(column, drifted=said.columns[column.column]) if column.reason is None else column
-        for column in comparison.result.columns
-    )
-    told = DriftResult(drifted=said.drifted, share=said.share, limit=said.limit, columns=columns)
-    if told != comparison.result:
-        raise StorageError(f"{files.json}: its tests contradict the numbers. Is another Evidently installed?")
-    return told, files

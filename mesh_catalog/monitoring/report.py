@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh_catalog.catalog.verdicts import VerdictRecord
 from mesh_catalog.documents import write_whole
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.profile import Profile
 from mesh_catalog.monitoring.bars import column_bars
 from mesh_catalog.monitoring.drift import DriftResult
 
-__all__ = ["ReportFiles", "ReportVerdict", "read_report", "write_report"]
+__all__ = ["ReportFiles", "ReportVerdict", "read_report", "write_measures", "write_report"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,20 @@ def write_report(
 
     bars = {column.column: column_bars(column, reference, current) for column in result.columns}
     page, data = render_report(result, {name: pair for name, pair in bars.items() if pair}, title=title)
+    files = ReportFiles(html=folder / f"{name}.html", json=folder / f"{name}.json")
+    write_whole(files.json, data)
+    write_whole(files.html, page)
+    return files
+
+
+def write_measures(verdict: VerdictRecord, monitor: str, *, folder: Path, name: str, title: str) -> ReportFiles:
+    """Write `<name>.html` and `<name>.json` of any monitor's verdict: each measure is a test, with what it decided.
+
+    Cost: the import of Evidently, about 5 s, and some milliseconds a measure.
+    """
+    from mesh_catalog.monitoring.evidently_measures import render_measures  # late: Evidently takes 5 s to import
+
+    page, data = render_measures(verdict, monitor, title=title)
     files = ReportFiles(html=folder / f"{name}.html", json=folder / f"{name}.json")
     write_whole(files.json, data)
     write_whole(files.html, page)

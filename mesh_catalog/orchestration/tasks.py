@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from mesh_catalog.access.rights import input_products
 from mesh_catalog.contracts.service_levels import frequency_seconds
 from mesh_catalog.workspace import SOURCE, publish_order
+from mesh_catalog.workspace.life_cycles import living_products
 
 if TYPE_CHECKING:
     from mesh_catalog.specs import DomainSpec, ModelSpec, ProductSpec
@@ -55,13 +57,15 @@ class Dag:
     """Datasets of other DAGs: each new version starts a run."""
 
 
-def plan_dags(workspace: Workspace) -> list[Dag]:
+def plan_dags(workspace: Workspace, today: date) -> list[Dag]:
     """The workspace's DAGs, by id; a second one for each that has models holds their first trainings, by hand.
+
+    Products that are retired on this day have no task.
 
     Raises:
         DocumentError: A transform cannot be read, or products read each other in a circle.
     """
-    jobs = _Jobs(workspace)
+    jobs = _Jobs(workspace, today)
     made = {dataset: job for job in jobs.all.values() for dataset in job.datasets}
     groups = _groups(workspace.domains, jobs.all.values(), made)
     dags: list[Dag] = []
@@ -81,9 +85,9 @@ class _Job:
 class _Jobs:
     """Every task with what it reads; one that would close a circle through a model's predictions reads the old ones."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, today: date) -> None:
         self.all: dict[str, _Job] = {}
-        for product in publish_order(workspace, sorted(workspace.products)):
+        for product in publish_order(workspace, sorted(living_products(workspace, today))):
             self._add(_product_task(product), input_products(workspace, None, product), (product.name,))
         for _, model in sorted(workspace.models.items()):
             score, monitor, retrain = (_model_task(model, verb) for verb in ("score", "monitor", "retrain"))

@@ -6,20 +6,25 @@ newer than anything the champion learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.errors import NotFoundError
+from mesh_catalog.errors import InputError, NotFoundError, nearest
+from mesh_catalog.models.gate import check_fairness, check_slices, check_stability, required_columns
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.models import ModelVersionRecord
-    from mesh_catalog.specs import ModelSpec
+    from mesh_catalog.models.compare import ScoreSample
+    from mesh_catalog.specs import GateSpec, ModelSpec
 
-__all__ = ["Comparison", "compare_versions"]
+__all__ = ["Comparison", "compare_versions", "needed_share"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ class Comparison:
     """Share of bootstrap samples in which the challenger is better."""
     needed_share: float
     unmet: tuple[str, ...]
-    """Promises of `gate.at_least` that the challenger does not keep."""
+    """Promises of the gate beside the metric that the challenger does not keep, as sentences."""
 
     @property
     def passes(self) -> bool:
@@ -64,12 +69,22 @@ class Comparison:
 
 
 def compare_versions(
-    spark: SparkSession, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int
+    spark: SparkSession,
+    mesh: Mesh,
+    model: ModelSpec,
+    *,
+    champion: int,
+    challenger: int,
+    obliged: bool = False,
 ) -> Comparison:
     """Score the challenger's test rows with both models and see how sure the difference is.
 
+    Args:
+        obliged: The champion must not stay: the challenger need only not be surely worse.
+
     Raises:
         NotFoundError: A version is not in the catalog.
+        InputError: The gate names a column that the model's rows do not have.
         GateRefusedError: The rows hold one class only.
     """
     from mesh_catalog.access.gate import request_read
@@ -78,20 +93,39 @@ def compare_versions(
     from mesh_catalog.models.compare import check_gate, paired_bootstrap, sample_scores
     from mesh_catalog.models.registry import open_registry
 
+    gate = model.gate
     older, newer = _version(mesh, model, champion), _version(mesh, model, challenger)
     ticket = request_read(mesh, model.training_name, purpose="train", version=newer.training_version)
     rows = read_table(spark, ticket).filter("split = 'test'")
+    asked = required_columns(gate.slices, gate.fairness)
+    for name, key in asked.items():
+        if name not in rows.columns:
+            raise InputError(
+                f"{model.name}: gate.{key}: '{name}' is no column of its rows.{nearest(name, rows.columns)}"
+            )
     registry = open_registry(mesh.settings)
-    scored = add_score(registry.load_pipeline(older.mlflow_run_id), rows, score="champion_score")
-    scored = add_score(registry.load_pipeline(newer.mlflow_run_id), scored, score="challenger_score")
+    pipelines = [registry.load_pipeline(one.mlflow_run_id) for one in (older, newer)]
+    scored = add_score(pipelines[0], rows, score="champion_score")
+    scored = add_score(pipelines[1], scored, score="challenger_score")
     sample = sample_scores(
         scored,
         keys=[*model.entity, model.event_time],
         label=model.target,
         champion="champion_score",
         challenger="challenger_score",
+        extra=[*asked, *([model.event_time] if gate.stability and model.event_time not in asked else [])],
     )
-    result = paired_bootstrap(sample.labels, sample.champion, sample.challenger, metric=model.metric, seed=model.seed)
+    result = paired_bootstrap(
+        sample.labels,
+        sample.champion,
+        sample.challenger,
+        metric=model.metric,
+        seed=model.seed,
+        margin=0.0 if obliged else gate.margin,
+    )
+    unmet = [*check_gate(newer.metrics, gate), *_checked(mesh, model, sample)]
+    if gate.latency is not None:
+        unmet += _too_slow(rows, pipelines, gate.latency)
     return Comparison(
         metric=model.metric,
         rows=result.rows,
@@ -103,9 +137,48 @@ def compare_versions(
         low=result.low,
         high=result.high,
         better_share=result.better_share,
-        needed_share=model.gate.beats_champion,
-        unmet=check_gate(newer.metrics, model.gate),
+        needed_share=needed_share(gate, obliged=obliged),
+        unmet=tuple(unmet),
     )
+
+
+def needed_share(gate: GateSpec, *, obliged: bool) -> float:
+    """Share of resamples in which the challenger must be better; where the champion must not stay, it is enough that
+    the challenger is not surely worse."""
+    return 1 - gate.beats_champion if obliged else gate.beats_champion
+
+
+def _checked(mesh: Mesh, model: ModelSpec, sample: ScoreSample) -> Iterator[str]:
+    from mesh_catalog.models.frame import plan_frame
+
+    gate = model.gate
+    if gate.slices is not None:
+        shown = {column.name for column in plan_frame(mesh, model).columns if not column.personal}
+        yield from check_slices(sample, gate.slices, metric=model.metric, seed=model.seed, shown=shown)
+    if gate.fairness is not None:
+        if model.kind != "binary":
+            raise InputError(f"{model.name}: gate.fairness compares rates, which only a binary model has. Remove it.")
+        yield from check_fairness(sample, gate.fairness)
+    if gate.stability is not None:
+        yield from check_stability(sample, gate.stability, metric=model.metric, time=model.event_time)
+
+
+def _too_slow(rows: DataFrame, pipelines: Sequence[PipelineModel], limit: float) -> list[str]:
+    """Seconds to score the window, the best of three each, in turns, after a first one that warms up."""
+    from mesh_catalog.models.algorithms import add_score
+
+    best = [math.inf, math.inf]
+    for turn in range(4):
+        for place, pipeline in enumerate(pipelines):
+            began = perf_counter()
+            add_score(pipeline, rows).select("score").write.format("noop").mode("overwrite").save()
+            if turn:
+                best[place] = min(best[place], perf_counter() - began)
+    ratio = best[1] / best[0]
+    told = (
+        f"scoring takes {best[1]:.2f} s, {ratio:.1f} times the champion's {best[0]:.2f} s; {limit:g} times is allowed"
+    )
+    return [told] if ratio > limit else []
 
 
 def _version(mesh: Mesh, model: ModelSpec, version: int) -> ModelVersionRecord:

@@ -1,59 +1,126 @@
-"""Whether the verdicts call for a training. Pure: no clock but the data's own, no files, no Spark.
+"""Whether the facts call for a training. Pure: `decide` reads no clock, no file and no table.
 
-Time here is event time: a window ends where its newest row happened. A loop that is replayed over old data decides as
-it would have decided then.
+    triggers → an open review → cooldown → patience → budget → train
+
+Whoever asks by hand, and an erasure, are heard at once: neither waits for windows, cooldown, budget or a review.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
-from mesh_catalog.catalog.verdicts import VerdictRecord
-from mesh_catalog.specs import RetrainSpec
+from mesh_catalog.retraining.facts import Facts, Training
+from mesh_catalog.retraining.triggers import Trigger, all_triggers
+from mesh_catalog.specs import BudgetSpec, RetrainSpec
 
-__all__ = ["Decision", "decide"]
+__all__ = ["Decision", "SearchPart", "budget_left", "decide", "unhelpful_trainings"]
+
+SearchPart = Literal["parameters", "window", "features"]
+_LADDER: tuple[tuple[SearchPart, ...], ...] = ((), ("parameters",), ("parameters", "window", "features"))
+"""What is searched over after none, one, two or more trainings in a row that did not help."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Train or not, and why, as sentences."""
+    """Train or not, and why."""
 
     train: bool
     reasons: tuple[str, ...]
+    """Sentences."""
+    triggers: tuple[Trigger, ...] = ()
+    """Those that fired."""
+    search: tuple[SearchPart, ...] = ()
+    """What to search over before training: empty the first time, wider each time that it did not help."""
+    fits: int | None = None
+    """How many models may be fitted, a search's included; None: no budget is set."""
+    review: bool = False
+    """Not to train but to ask a person: the last trainings did not help."""
+    data_from: datetime | None = None
+    """Where the alarm began, for the window policy `since_drift`."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Verdicts and requests that the training answers."""
+        return tuple(dict.fromkeys(one for trigger in self.triggers for one in trigger.answers))
+
+    @property
+    def obliged(self) -> bool:
+        """The champion must not stay: it learned from data, or by a contract, that are no more."""
+        return any(trigger.kind in ("erasure", "contract") for trigger in self.triggers)
 
 
-def decide(
-    verdicts: Sequence[VerdictRecord],
-    policy: RetrainSpec,
-    *,
-    last_trained_until: datetime | None,
-    settled_verdict: str | None,
-) -> Decision:
-    """Decide from the newest verdicts.
+def decide(facts: Facts, policy: RetrainSpec) -> Decision:
+    """Decide from what is known."""
+    found = list(all_triggers(facts, policy))
+    fired = tuple(trigger for trigger in found if trigger.fired)
+    reasons = tuple(trigger.reason for trigger in (fired or found))
+    if not fired:
+        return Decision(train=False, reasons=reasons or ("nothing is set to retrain on",))
+    left = budget_left(facts, policy)
+    since = min((trigger.since for trigger in fired if trigger.since is not None), default=None)
+    if any(trigger.kind in ("hand", "erasure") for trigger in fired):
+        return Decision(train=True, reasons=reasons, triggers=fired, fits=left, data_from=since)
 
-    Args:
-        verdicts: Newest window first.
-        policy: Debounce (`needed` of the newest `of` windows) and cooldown.
-        last_trained_until: End of the data that the last training saw.
-        settled_verdict: The verdict that the last retraining answered; it is not answered twice.
-    """
-    if not verdicts:
-        return Decision(train=False, reasons=("no verdict yet: score and monitor first",))
-    newest = verdicts[0]
-    if newest.id == settled_verdict:
-        return Decision(train=False, reasons=("the newest verdict has been answered already",))
-    recent = verdicts[: policy.of]
-    drifted = sum(verdict.outcome == "fail" for verdict in recent)
-    told = f"drift in {drifted} of the newest {len(recent)} windows, {policy.needed} of {policy.of} needed"
-    if newest.outcome != "fail" or drifted < policy.needed:
-        return Decision(train=False, reasons=(told,))
-    if (
-        last_trained_until is not None
-        and newest.window_to is not None
-        and newest.window_to - last_trained_until < policy.cooldown
-    ):
-        ends = last_trained_until + policy.cooldown
-        return Decision(train=False, reasons=(told, f"cooldown until {ends:%Y-%m-%d %H:%M} of event time"))
-    return Decision(train=True, reasons=(told, newest.reason, "cooldown is over"))
+    def kept(why: str, *, review: bool = False) -> Decision:
+        return Decision(train=False, reasons=(*reasons, why), triggers=fired, review=review)
+
+    if facts.review is not None:
+        return kept(f"waits for the review {facts.review[:8]}; close it: mesh review close {facts.review[:8]}")
+    ends = _cooldown_ends(facts, policy)
+    if ends is not None:
+        return kept(f"cooldown until {ends:%Y-%m-%d %H:%M} of event time")
+    unhelpful = unhelpful_trainings(facts.trainings)
+    if len(unhelpful) >= policy.patience:
+        return kept(f"the last {len(unhelpful)} trainings brought no better model: a person has to look", review=True)
+    if left == 0:
+        return kept(f"the budget of {policy.budget} is used up")
+    search = _LADDER[min(len(unhelpful), len(_LADDER) - 1)]
+    told = [f"{left} of {policy.budget} trainings left"] if policy.budget else []
+    if search and (left is None or left >= 2):
+        told.append(f"the last training did not help: searches over {', '.join(search)}")
+    else:
+        search = ()
+    return Decision(train=True, reasons=(*reasons, *told), triggers=fired, search=search, fits=left, data_from=since)
+
+
+def unhelpful_trainings(trainings: Sequence[Training]) -> list[Training]:
+    """The newest trainings of the loop, in a row, that brought no better model and that nobody has reviewed."""
+    found: list[Training] = []
+    for one in trainings:
+        if one.outcome in ("by_hand", "open"):
+            continue
+        if one.outcome == "promote" or one.reviewed:
+            break
+        found.append(one)
+    return found
+
+
+def budget_left(facts: Facts, policy: RetrainSpec) -> int | None:
+    """Trainings left in this calendar period of event time; None where there is no budget."""
+    budget = policy.budget
+    if budget is None or facts.clock is None:
+        return budget.trainings if budget else None
+    period = _period(facts.clock, budget)
+    used = sum(
+        one.fits
+        for one in facts.trainings
+        if one.outcome != "by_hand" and one.at is not None and _period(one.at, budget) == period
+    )
+    return max(0, budget.trainings - used)
+
+
+def _cooldown_ends(facts: Facts, policy: RetrainSpec) -> datetime | None:
+    last = max((one.at for one in facts.trainings if one.at is not None), default=None)
+    if last is None or facts.clock is None or not policy.cooldown > timedelta(0):
+        return None
+    ends = last + policy.cooldown
+    return ends if facts.clock < ends else None
+
+
+def _period(moment: datetime, budget: BudgetSpec) -> tuple[int, ...]:
+    if budget.per == "week":
+        return tuple(moment.isocalendar()[:2])
+    return (moment.year, moment.month, moment.day)[: {"year": 1, "month": 2, "day": 3}[budget.per]]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
-from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions, set_alias
+from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.errors import GateRefusedError, NotFoundError
+from mesh_catalog.models.mirror import mirror_decisions
+from mesh_catalog.retraining.rollout import Aliases, end_rollout
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -26,44 +28,50 @@ class RollbackResult:
 
 
 def rollback_model(
-    mesh: Mesh, model: str, *, to_version: int | None = None, reason: str = "asked for by hand"
+    mesh: Mesh,
+    model: str,
+    *,
+    to_version: int | None = None,
+    reason: str = "asked for by hand",
+    aliases: Aliases | None = None,
 ) -> RollbackResult:
-    """Make an earlier version the champion again.
+    """Make an earlier version the champion again; an open rollout ends first, all back.
 
     Args:
-        to_version: Which; the champion before this one where None.
+        to_version: Which; where None, the one that an open rollout was to replace, else the champion before this one.
 
     Raises:
         NotFoundError: No champion, or no such version.
         GateRefusedError: There was no champion before this one.
+        StorageError: MLflow cannot be reached; the champion is moved in the catalog, and the next turn tells MLflow.
     """
-    from mesh_catalog.models.registry import open_registry
-
+    known = {record.version for record in read_model_versions(mesh.catalog, model)}
+    if to_version is not None and to_version not in known:
+        raise NotFoundError(
+            f"{model}: no version v{to_version}. There is: {', '.join(f'v{v}' for v in sorted(known))}."
+        )
+    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", aliases=aliases)
+    if ended is not None and ended.action == "back" and to_version in (None, ended.champion):
+        # what came last is the rollout: it is what one step back undoes
+        return RollbackResult(model=model, from_version=ended.challenger, to_version=ended.champion)
     current = read_alias(mesh.catalog, model, "champion")
     if current is None:
         raise NotFoundError(f"{model}: has no champion to roll back from.")
     target = previous_champion(mesh.catalog, model) if to_version is None else to_version
-    known = {record.version for record in read_model_versions(mesh.catalog, model)}
-    if target not in known:
-        raise NotFoundError(f"{model}: no version v{target}. There is: {', '.join(f'v{v}' for v in sorted(known))}.")
     now = datetime.now(UTC)
-    registry = open_registry(mesh.settings)
-    registry.set_alias(model, "champion", target)
-    set_alias(mesh.catalog, model, "champion", target, reason=f"rollback: {reason}", at=now)
-    record_decision(
-        mesh.catalog,
-        DecisionRecord(
-            id=uuid4().hex,
-            model=model,
-            action="rollback",
-            reasons=(reason,),
-            at=now,
-            principal=mesh.principal,
-            from_version=current,
-            to_version=target,
-            evidence={},
-        ),
+    decision = DecisionRecord(
+        id=uuid4().hex,
+        model=model,
+        action="rollback",
+        reasons=(reason,),
+        at=now,
+        principal=mesh.principal,
+        from_version=current,
+        to_version=target,
+        evidence={},
     )
+    record_decision(mesh.catalog, decision, aliases={"champion": target})
+    mirror_decisions(mesh, model)
     return RollbackResult(model=model, from_version=current, to_version=target)
 
 

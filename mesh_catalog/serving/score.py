@@ -1,15 +1,16 @@
 """The batch scorer: a champion's scores of the rows that are new, as a data product.
 
 `<model>__predictions` grows by one version a call: keys, event time, the features as they were known, `score` and
-`model_version`. A row is new where its event time is later than every row's that was scored before, or, at first, than
-what the champion learned from. The target is not read: it is usually not known yet.
+`model_version`. While a rollout is open, a challenger scores too, and the rollout's step says where it decides. A row
+is new where its event time is later than every row's that was scored before, or, at first, than what the champion
+learned from. The target is not read: it is usually not known yet.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from uuid import NAMESPACE_URL, uuid5
@@ -18,6 +19,7 @@ from mesh_catalog.access.locations import table_location
 from mesh_catalog.access.rights import require_model_rights
 from mesh_catalog.catalog.assets import register_model, register_product
 from mesh_catalog.catalog.models import read_alias, read_model_versions
+from mesh_catalog.catalog.rollouts import RolloutRecord, find_rollout_run, open_rollout, read_rollout
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, read_run, read_versions, start_run
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.errors import MeshError, NotFoundError, RefusedError
@@ -29,17 +31,31 @@ from mesh_catalog.models.algorithms import add_score
 from mesh_catalog.models.frame import MODEL_VERSION, SCORE, Frame, FramePlan, build_frame, plan_frame
 from mesh_catalog.models.registry import Alias, open_registry
 from mesh_catalog.models.split import newest_time
+from mesh_catalog.serving.traffic import publish_split
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
+    from mesh_catalog.models.registry import Registry
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["ScoreResult", "score_model"]
+__all__ = ["RolloutShare", "ScoreResult", "score_model"]
 
 _MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutShare:
+    """The step of a rollout that a run scored in."""
+
+    challenger: int
+    position: int
+    share: float
+    """Of the entities that the challenger decides over, 0..1; 0: it scores beside the champion."""
+    failure: str | None
+    """Why the challenger could not score at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +71,15 @@ class ScoreResult:
     """The newest version of the predictions; None where there is none yet."""
     rows: int
     model_version: int | None
-    """The version that scored; None where nothing was scored."""
+    """The version that scored most rows; None where nothing was scored."""
     event_from: datetime | None
     event_to: datetime | None
     """Event time of the newest row that is scored."""
     inputs: Mapping[str, int]
     seconds: float
+    versions: Mapping[int, int] = field(default_factory=dict)
+    """Rows that each model version decided."""
+    rollout: RolloutShare | None = None
 
 
 def score_model(
@@ -140,8 +159,6 @@ def _score_new(
     tell: Callable[[str], None],
     started: float,
 ) -> ScoreResult:
-    from pyspark.sql import functions as F
-
     publish_id = uuid5(NAMESPACE_URL, f"mesh:score:{run_id}").hex
     versions = read_versions(mesh.catalog, contract.id)
     before = next((record for record in versions if record.run_id == publish_id), None)
@@ -168,6 +185,32 @@ def _score_new(
             seconds=round(time.monotonic() - started, 3),
         )
     registry = open_registry(mesh.settings)
+    rollout = open_rollout(mesh.catalog, model.name) if alias == "champion" else None
+    if rollout is not None and rollout.action is None:
+        publish_split(spark, mesh, model, contract, frame, rollout, registry=registry, run_id=publish_id, tell=tell)
+    else:
+        _publish_alone(
+            spark, mesh, model, contract, frame, registry=registry, alias=alias, run_id=publish_id, tell=tell
+        )
+    record = next(record for record in read_versions(mesh.catalog, contract.id) if record.run_id == publish_id)
+    return _told(mesh, model, record, run_id=run_id, started=started)
+
+
+def _publish_alone(
+    spark: SparkSession,
+    mesh: Mesh,
+    model: ModelSpec,
+    contract: Contract,
+    frame: Frame,
+    *,
+    registry: Registry,
+    alias: Alias,
+    run_id: str,
+    tell: Callable[[str], None],
+) -> None:
+    """Score with one version and publish."""
+    from pyspark.sql import functions as F
+
     number = registry.read_alias(model.name, alias)
     if number is None:
         raise NotFoundError(f"{model.name}: has no {alias} yet. Train one: mesh train {model.name}")
@@ -180,10 +223,8 @@ def _score_new(
         scored.withColumn(MODEL_VERSION, F.lit(number).cast("int")),
         owner=model.domain.owner or mesh.principal,
         inputs=frame.inputs,
-        run_id=publish_id,
+        run_id=run_id,
     )
-    record = next(record for record in read_versions(mesh.catalog, contract.id) if record.run_id == publish_id)
-    return _told(mesh, model, record, run_id=run_id, started=started)
 
 
 def _learned_until(mesh: Mesh, model: ModelSpec, alias: Alias) -> datetime | None:
@@ -210,6 +251,7 @@ def _has_rows(mesh: Mesh, model: ModelSpec, frame: Frame, *, start: datetime | N
 
 def _told(mesh: Mesh, model: ModelSpec, record: VersionRecord, *, run_id: str, started: float) -> ScoreResult:
     scorers = load_profile(mesh, record.product, record.version).columns[MODEL_VERSION].values or {}
+    versions = {int(version): rows for version, rows in sorted(scorers.items(), key=lambda pair: int(pair[0]))}
     return ScoreResult(
         model=model.name,
         run_id=run_id,
@@ -217,11 +259,26 @@ def _told(mesh: Mesh, model: ModelSpec, record: VersionRecord, *, run_id: str, s
         product=record.product,
         version=record.version,
         rows=record.rows,
-        model_version=max(map(int, scorers), default=None),
+        model_version=max(versions, key=lambda version: versions[version], default=None),
         event_from=record.event_from,
         event_to=record.event_to,
         inputs=dict(read_run(mesh.catalog, record.run_id).inputs),
         seconds=round(time.monotonic() - started, 3),
+        versions=versions,
+        rollout=_rollout_share(mesh, record.run_id),
+    )
+
+
+def _rollout_share(mesh: Mesh, run_id: str) -> RolloutShare | None:
+    run = find_rollout_run(mesh.catalog, run_id)
+    if run is None:
+        return None
+    rollout: RolloutRecord = read_rollout(mesh.catalog, run.rollout_id)
+    return RolloutShare(
+        challenger=rollout.challenger,
+        position=run.position,
+        share=rollout.plan.steps[run.position],
+        failure=run.failure,
     )
 
 
@@ -231,7 +288,9 @@ def _predictions_contract(model: ModelSpec, plan: FramePlan) -> Contract:
         logical_type="number",
         spark_type="double",
         required=True,
-        description=f"Probability that {model.target} is 1.",
+        description=f"Probability that {model.target} is 1."
+        if model.kind == "binary"
+        else f"Predicted {model.target}.",
     )
     number = Column(
         name=MODEL_VERSION,

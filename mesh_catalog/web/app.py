@@ -5,6 +5,8 @@
     GET  /api/v1/lineage         node=…, direction=…, depth=…, columns=…
     GET  /api/v1/products/{name}
     GET  /api/v1/search          q=…, limit=…, domain=…, owner=…, tag=…
+    GET  /api/v1/alerts, /api/v1/incidents, /api/v1/timeline/{name}; the same as pages without /api/v1
+    GET  /metrics                in Prometheus' text format
 
 Where a token is set, every request needs it. Without one only this machine's programs are answered, and no page that a
 browser has open: such a page's requests carry another Host, or a type that is not JSON's. No route returns rows.
@@ -30,6 +32,7 @@ from mesh_catalog.errors import ConflictError, InputError, MeshError, NotFoundEr
 from mesh_catalog.web.intake import BODY_BYTES, take_events
 from mesh_catalog.web.reading import get_lineage, get_product
 from mesh_catalog.web.searching import get_search
+from mesh_catalog.web.watching import ROUTES
 
 __all__ = ["is_loopback", "make_app"]
 
@@ -58,6 +61,7 @@ def make_app(mesh: Mesh, *, token: str | None = None, body_bytes: int = BODY_BYT
             Route("/api/v1/lineage", get_lineage, methods=["GET"]),
             Route("/api/v1/products/{name}", get_product, methods=["GET"]),
             Route("/api/v1/search", get_search, methods=["GET"]),
+            *ROUTES,
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(token))],
         exception_handlers={MeshError: _on_error, Exception: _on_crash, 404: _on_no_route, 405: _on_no_route},

@@ -9,7 +9,7 @@ from typing import Final, get_args
 from mesh_catalog.documents import read_document
 from mesh_catalog.errors import nearest
 from mesh_catalog.specs import DashboardKind, DashboardSpec, DomainSpec, is_name, split_name
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import Section, read_entries
 
 __all__ = ["check_dashboard", "read_dashboards_file"]
 
@@ -24,18 +24,7 @@ def read_dashboards_file(path: Path, domain: DomainSpec) -> list[DashboardSpec]:
         DocumentError: An unknown key, a name that is none or stands twice, a url that is none or holds a password, or
             nothing that is read; with file and line.
     """
-    whole = Section(read_document(path), ("dashboards",))
-    entries = whole.data.get("dashboards") or []
-    if not isinstance(entries, list):
-        raise whole.error("dashboards must be a list.", "dashboards")
-    found: dict[str, DashboardSpec] = {}
-    for index, data in enumerate(entries):
-        section = Section(whole.document, _KEYS, place=("dashboards", index), data=data)
-        one = _dashboard(section, domain, path)
-        if one.name in found:
-            raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
-        found[one.name] = one
-    return list(found.values())
+    return read_entries(path, "dashboards", _KEYS, lambda section, _index: _dashboard(section, domain, path))
 
 
 def _dashboard(section: Section, domain: DomainSpec, path: Path) -> DashboardSpec:

@@ -11,7 +11,7 @@ from mesh_catalog.contracts.formulas import require_columns
 from mesh_catalog.documents import read_document
 from mesh_catalog.errors import DocumentError, nearest
 from mesh_catalog.specs import DomainSpec, ProductSpec, TermSpec, is_name
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import Section, read_entries
 
 __all__ = ["GLOSSARY_FILE", "check_term", "read_glossary_file"]
 
@@ -27,18 +27,7 @@ def read_glossary_file(path: Path, domain: DomainSpec | None) -> list[TermSpec]:
         DocumentError: An unknown key, a name that is none or stands twice, no definition, a label that is no text; with
             file and line. Whether its links lead anywhere is checked later, by `check_term`.
     """
-    whole = Section(read_document(path), ("terms",))
-    entries = whole.data.get("terms") or []
-    if not isinstance(entries, list):
-        raise whole.error("terms must be a list.", "terms")
-    found: dict[str, TermSpec] = {}
-    for index, data in enumerate(entries):
-        section = Section(whole.document, _KEYS, place=("terms", index), data=data)
-        one = _term(section, domain, path, index)
-        if one.name in found:
-            raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
-        found[one.name] = one
-    return list(found.values())
+    return read_entries(path, "terms", _KEYS, lambda section, index: _term(section, domain, path, index))
 
 
 def _term(section: Section, domain: DomainSpec | None, path: Path, index: int) -> TermSpec:

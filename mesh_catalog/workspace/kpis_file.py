@@ -22,7 +22,7 @@ from mesh_catalog.specs import (
     is_name,
     split_name,
 )
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import Section, read_entries
 
 __all__ = ["KPIS_FILE", "check_kpi", "check_kpi_names", "read_kpis_file", "resolve_aliases"]
 
@@ -42,18 +42,7 @@ def read_kpis_file(path: Path, domain: DomainSpec) -> list[KpiSpec]:
         DocumentError: An unknown key, a name that is none or stands twice, or a formula that is refused; with file and
             line. Whether source, columns and drivers are there is checked later, by `check_kpi`.
     """
-    whole = Section(read_document(path), ("kpis",))
-    entries = whole.data.get("kpis") or []
-    if not isinstance(entries, list):
-        raise whole.error("kpis must be a list.", "kpis")
-    found: dict[str, KpiSpec] = {}
-    for index, data in enumerate(entries):
-        section = Section(whole.document, _KEYS, place=("kpis", index), data=data)
-        one = _kpi(section, domain, path, index)
-        if one.name in found:
-            raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
-        found[one.name] = one
-    return list(found.values())
+    return read_entries(path, "kpis", _KEYS, lambda section, index: _kpi(section, domain, path, index))
 
 
 def _kpi(section: Section, domain: DomainSpec, path: Path, index: int) -> KpiSpec:

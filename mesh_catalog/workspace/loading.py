@@ -21,6 +21,7 @@ from mesh_catalog.specs import (
     TermSpec,
     is_name,
 )
+from mesh_catalog.workspace.alerts_section import read_alerts
 from mesh_catalog.workspace.dashboards_file import check_dashboard, read_dashboards_file
 from mesh_catalog.workspace.glossary_file import GLOSSARY_FILE, check_term, read_glossary_file
 from mesh_catalog.workspace.kpis_file import (
@@ -32,6 +33,7 @@ from mesh_catalog.workspace.kpis_file import (
 )
 from mesh_catalog.workspace.life_cycles import check_life_cycle
 from mesh_catalog.workspace.model_file import read_model_file
+from mesh_catalog.workspace.monitor_section import read_monitor_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
 from mesh_catalog.workspace.policies import unknown_purposes
@@ -85,7 +87,7 @@ class Workspace:
     def model_datasets(self) -> frozenset[str]:
         """Names of the datasets that models write; products may read them."""
         models = self.models.values()
-        return frozenset(name for model in models for name in (model.training_name, model.predictions_name))
+        return frozenset(name for model in models for name in model.datasets)
 
 
 def load_workspace(root: Path) -> Workspace:
@@ -111,7 +113,7 @@ def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
     """What of a workspace can be read, and what `check_workspace` says of it."""
     loader = _Loader(root)
     workspace = loader.load()
-    unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions")}
+    unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions", "__shadow")}
     known = {*workspace.products, *workspace.model_datasets, *unread}
     for product in workspace.products.values():
         with loader.kept():
@@ -258,7 +260,7 @@ class _Loader:
         path = require_inside(folder / "domain.yaml", self.root)
         if not path.exists():
             raise DocumentError("is missing. Write name and owner of the domain into it.", path=path)
-        section = Section(read_document(path), ("name", "owner", "onCall", "description", "members"))
+        section = Section(read_document(path), ("name", "owner", "onCall", "description", "members", "alerts"))
         if (name := section.text("name")) != folder.name:
             raise section.error(f"name is '{name[:80]}', but the folder is '{folder.name}'. Make them agree.", "name")
         return DomainSpec(
@@ -267,6 +269,7 @@ class _Loader:
             on_call=section.optional_text("onCall"),
             description=section.optional_text("description"),
             members=section.names("members"),
+            alerts=read_alerts(section, self.root),
             path=path,
         )
 
@@ -306,7 +309,13 @@ class _Loader:
                 "has no build.sql, build.py or source.yaml beside it: nothing can be published. Add one.", path=path
             )
         return ProductSpec(
-            name=contract.id, domain=domain, folder=folder, contract=contract, build=build, source=source
+            name=contract.id,
+            domain=domain,
+            folder=folder,
+            contract=contract,
+            build=build,
+            source=source,
+            monitor=read_monitor_file(folder, self.root),
         )
 
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
+    ALGORITHMS,
+    METRICS,
     DomainSpec,
     FeatureRef,
-    GateSpec,
+    ModelKind,
     ModelSpec,
-    MonitorSpec,
-    RetrainSpec,
     SplitSpec,
     split_name,
 )
-from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
+from mesh_catalog.workspace.gate_section import read_approval, read_gate, read_touches
+from mesh_catalog.workspace.monitor_section import MODEL_KEYS, read_monitor
+from mesh_catalog.workspace.retrain_section import read_retrain, read_tune
+from mesh_catalog.workspace.rollout_section import read_rollout
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_model_file"]
 
-_Algorithm = Literal["xgboost", "logistic_regression"]
-_Metric = Literal["roc_auc", "average_precision", "accuracy", "log_loss"]
 _KEYS: Final = (
     "model",
     "goal",
@@ -41,9 +43,12 @@ _KEYS: Final = (
     "gate",
     "monitor",
     "retrain",
+    "rollout",
+    "tune",
+    "approval",
+    "touches",
     "seed",
 )
-_DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -53,33 +58,37 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     Raises:
         DocumentError: An unknown key or one that is not supported yet, a missing one, or a value that is not allowed.
     """
-    section = Section(read_document(path), _KEYS, later=("tune", "costs"))
+    section = Section(read_document(path), _KEYS, later=("costs",))
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
-    section.choice("kind", ("binary",))
+    kind: ModelKind = section.choice("kind", tuple(METRICS))  # type: ignore[assignment]
     product, target = _target(section)
-    algorithm, parameters = _algorithm(section)
+    algorithm, parameters = _algorithm(section, ALGORITHMS[kind])
     return ModelSpec(
         name=name,
         domain=domain,
         folder=path.parent,
         goal=section.text("goal"),
         decides=section.optional_text("decides"),
-        kind="binary",
+        kind=kind,
         target_product=product,
         target=target,
         features=_features(section),
         entity=section.names("entity"),
         event_time=section.text("event_time"),
         split=_split(section),
-        algorithm=algorithm,  # type: ignore[arg-type]
+        algorithm=algorithm,
         parameters=parameters,
-        metric=section.choice("metric", get_args(_Metric)),  # type: ignore[arg-type]
+        metric=section.choice("metric", METRICS[kind]),
         seed=_whole(section, "seed"),
-        gate=_gate(section),
-        monitor=_monitor(section),
-        retrain=_retrain(section),
+        gate=read_gate(section, METRICS[kind]),
+        monitor=read_monitor(section.section("monitor", MODEL_KEYS)),
+        retrain=read_retrain(section),
+        rollout=read_rollout(section),
+        tune=read_tune(section),
+        approval=read_approval(section),
+        touches=read_touches(section),
         purposes=section.names("purpose"),
         path=path,
     )
@@ -126,16 +135,16 @@ def _split(section: Section) -> SplitSpec:
     return SplitSpec(test=test, gap=split.duration("gap") or timedelta(0), train=train)
 
 
-def _algorithm(section: Section) -> tuple[str, dict[str, Any]]:
+def _algorithm(section: Section, known: Sequence[str]) -> tuple[str, dict[str, Any]]:
     value = section.data.get("algorithm")
     if isinstance(value, str):
-        return section.choice("algorithm", get_args(_Algorithm)), {}
+        return section.choice("algorithm", known), {}
     if not isinstance(value, dict):
         raise section.error(
             "'algorithm' must be a name or a mapping, for example {name: xgboost, max_depth: 6}.", "algorithm"
         )
     inner = Section(section.document, tuple(value), place=("algorithm",), data=value)
-    name = inner.choice("name", get_args(_Algorithm))
+    name = inner.choice("name", known)
     parameters = {key: one for key, one in value.items() if key != "name"}
     for key, one in parameters.items():
         if not _PARAMETER.fullmatch(key) or isinstance(one, bool) or not isinstance(one, int | float):
@@ -148,42 +157,3 @@ def _whole(section: Section, key: str) -> int:
     if value != int(value):
         raise section.error(f"'{key}' must be a whole number.", key)
     return int(value)
-
-
-def _gate(section: Section) -> GateSpec:
-    gate = section.section("gate", ("beats_champion", "at_least"))
-    least = gate.section("at_least", get_args(_Metric))
-    return GateSpec(
-        beats_champion=gate.number("beats_champion", least=0, most=1, default=GateSpec().beats_champion),
-        at_least={
-            name: least.number(name, least=0, most=1000 if name == "log_loss" else 1, default=0) for name in least.data
-        },
-    )
-
-
-def _monitor(section: Section) -> MonitorSpec:
-    monitor = section.section("monitor", ("window", "drift_share", "drift"))
-    default = MonitorSpec()
-    window = monitor.duration("window")
-    if window is not None and not window:
-        raise monitor.error("window must be longer than nothing.", "window")
-    return MonitorSpec(
-        window=window or default.window,
-        drift_share=monitor.number("drift_share", least=0, most=1, default=default.drift_share),
-        drift=read_drift(monitor.section("drift", DRIFT_KEYS)),
-    )
-
-
-def _retrain(section: Section) -> RetrainSpec:
-    retrain = section.section("retrain", ("on", "debounce", "cooldown"), later=("budget",))
-    for index, reason in enumerate(retrain.names("on")):
-        if reason != "drift":
-            later = "is not supported yet" if reason == "performance" else "is not known"
-            raise retrain.error(f"retraining on '{reason[:40]}' {later}. Allowed: drift.", "on", index)
-    needed, of = 1, 1
-    if text := retrain.optional_text("debounce"):
-        match = _DEBOUNCE.fullmatch(text)
-        needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= needed <= of:
-            raise retrain.error(f"debounce '{text[:40]}' must read like 2 of 3.", "debounce")
-    return RetrainSpec(needed=needed, of=of, cooldown=retrain.duration("cooldown") or timedelta(0))

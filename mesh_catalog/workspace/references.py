@@ -8,11 +8,18 @@ from mesh_catalog.contracts.contract import Reference, Rule
 from mesh_catalog.contracts.types import is_numeric, is_temporal
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import nearest
-from mesh_catalog.specs import FeatureRef, ModelSpec, ProductSpec
+from mesh_catalog.specs import FeatureRef, ModelKind, ModelSpec, ProductSpec
 
 __all__ = ["check_consent", "check_model", "check_rules"]
 
-_TARGET_BASES = ("boolean", "tinyint", "smallint", "int", "bigint", "string")
+_TARGET_BASES: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": ("boolean", "tinyint", "smallint", "int", "bigint", "string"),
+    "regression": ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"),
+}
+_TARGET_WORDS: Mapping[ModelKind, str] = {
+    "binary": "a binary one must be boolean, integer or string",
+    "regression": "that of a regression must be a number",
+}
 
 
 def check_model(model: ModelSpec, products: Mapping[str, ProductSpec], broken: Collection[str]) -> None:
@@ -33,9 +40,9 @@ def check_model(model: ModelSpec, products: Mapping[str, ProductSpec], broken: C
     column = target.contract.column(model.target)
     if column is None:
         raise _no_column(document, target, model.target, ("target",))
-    if column.spark_type not in _TARGET_BASES:
+    if column.spark_type.split("(")[0] not in _TARGET_BASES[model.kind]:
         raise document.error(
-            f"the target '{model.target}' is {column.spark_type}; a binary one must be boolean, integer or string.",
+            f"the target '{model.target}' is {column.spark_type}; {_TARGET_WORDS[model.kind]}.",
             "target",
         )
     time = target.contract.column(model.event_time)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
-from mesh_catalog.documents import Document, Place
+from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import DocumentError, listed, nearest
 from mesh_catalog.specs import parse_duration
 
-__all__ = ["Section"]
+__all__ = ["Section", "read_entries"]
 
 _TEXT_LIMIT = 10_000
 
@@ -111,3 +112,35 @@ class Section:
             if one in found[:index]:
                 raise self.error(f"{key}: '{one[:40]}' stands twice. Keep one.", key, index)
         return tuple(found)
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Entry = TypeVar("_Entry", bound=_Named)
+
+
+def read_entries(path: Path, key: str, known: Sequence[str], read: Callable[[Section, int], _Entry]) -> list[_Entry]:
+    """What stands in a file that is one list of named things under `key`.
+
+    Args:
+        known: The keys of an entry.
+        read: Makes one of an entry and its place in the list.
+
+    Raises:
+        DocumentError: Another key, no list, what `read` refuses, or a name that stands twice; with file and line.
+    """
+    whole = Section(read_document(path), (key,))
+    entries = whole.data.get(key) or []
+    if not isinstance(entries, list):
+        raise whole.error(f"{key} must be a list.", key)
+    found: dict[str, _Entry] = {}
+    for index, data in enumerate(entries):
+        section = Section(whole.document, known, place=(key, index), data=data)
+        one = read(section, index)
+        if one.name in found:
+            raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
+        found[one.name] = one
+    return list(found.values())

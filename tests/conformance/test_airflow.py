@@ -15,7 +15,7 @@ from mesh_catalog.orchestration.tasks import Dag, plan_dags
 from mesh_catalog.workspace import load_workspace
 from tests.conftest import REPOSITORY
 from tests.environments import tool_environment
-from tests.unit.orchestration.samples import NASTY, fill
+from tests.unit.orchestration.samples import NASTY, TODAY, fill
 
 HERE = Path(__file__).parent
 AIRFLOW = (
@@ -55,7 +55,7 @@ def test_airflow_reads_the_file_as_it_was_planned(options: AirflowOptions, works
     file = tmp_path / "mesh.py"
     program = "spark-submit jobs/publish.py" if options.spark_submit else "mesh publish"
     for root in (REPOSITORY, fill(workspace_dir)):
-        dags = plan_dags(load_workspace(root))
+        dags = plan_dags(load_workspace(root), TODAY)
         file.write_text(airflow_file(dags, workspace=root, output=file, options=options))
         found = parsed(file, tmp_path)
         shape = {

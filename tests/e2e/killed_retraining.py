@@ -5,26 +5,31 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mesh_catalog.access.mesh import open_mesh
+from mesh_catalog.catalog.decisions import read_retrainings
 from mesh_catalog.lake.session import open_session
 from mesh_catalog.models import train
-from mesh_catalog.retraining import loop
+from mesh_catalog.models.registry import Registry
+from mesh_catalog.retraining import loop, steps
 from mesh_catalog.settings import load_settings
 
-__all__ = ["STEPS"]
+__all__ = ["SETTLED", "STEPS"]
 
-STEPS = {
-    "the decision is kept": (loop, "_train"),
+STEPS: dict[str, tuple[Any, str]] = {
+    "the decision is kept": (loop, "take_steps"),
     "the frame is published": (train, "_fit_and_log"),
-    "the challenger is trained": (loop, "advance_retraining"),
-    "both are compared": (loop, "_settle"),
-    "the alias has moved": (loop, "record_decision"),
-    "the decision is recorded": (loop, "finish_retraining"),
+    "the challenger is trained": (steps, "read_alias"),
+    "both are compared": (steps.Comparison, "from_state"),
+    "the gate has decided": (steps, "settle_retraining"),
+    "the decision is recorded": (Registry, "tag_version"),
 }
 """Step → the function that would come next: the process dies when it is called."""
+SETTLED = "the decision is recorded"
+"""From here on only MLflow is to be told."""
 
 
 def die(*_arguments: Any, **_options: Any) -> None:
@@ -36,7 +41,10 @@ def main() -> None:
     with open_mesh(load_settings(workspace=root)) as mesh:
         setattr(*STEPS[step], die)
         loop.retrain_model(
-            lambda: open_session(mesh.settings, app_name="killed"), mesh, mesh.workspace.model(model), force=True
+            lambda: open_session(mesh.settings, app_name="killed"),
+            mesh,
+            replace(mesh.workspace.model(model), approval="automatic"),
+            force=not read_retrainings(mesh.catalog, model),
         )
     raise SystemExit("was not killed")
 

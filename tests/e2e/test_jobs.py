@@ -14,6 +14,7 @@ from mesh_catalog.access.audit import read_audit
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.catalog.models import read_alias
 from mesh_catalog.catalog.runs import latest_version
+from mesh_catalog.cli.main import run_command
 from mesh_catalog.settings import load_settings
 from tests.e2e.cluster import ROOT, spark_submit
 
@@ -40,7 +41,7 @@ def land(root: Path, traffic: Traffic, first: int, last: int) -> None:
     write_csv(traffic.payments_of(first, last), root / f"landing/payments/transactions/{first}.csv")
 
 
-def test_the_whole_loop_runs_by_spark_submit(master: str, workspace_dir: Path) -> None:
+def test_the_whole_loop_runs_by_spark_submit(master: str, workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def submit(verb: str, *arguments: str, code: int = 0) -> Any:
         done = spark_submit(
             ROOT / "jobs" / f"{verb}.py",
@@ -62,10 +63,15 @@ def test_the_whole_loop_runs_by_spark_submit(master: str, workspace_dir: Path) -
     assert submit("score", MODEL)["model_version"] == 1
     assert submit("monitor", MODEL)["outcome"] == "fail"
     result = submit("retrain", MODEL, "--force")
-    assert result["action"] in ("promote", "reject")
+    assert result["action"] in ("wait", "reject")
+    if result["action"] == "wait":  # it decides about fraud: a person is asked
+        monkeypatch.setenv("MESH_WORKSPACE", str(workspace_dir))
+        assert run_command(["approve", MODEL, "v2"]) == 3
+        monkeypatch.setenv("MESH_PRINCIPAL", "payments@example.org")
+        assert run_command(["approve", MODEL, "v2"]) == 0
     with open_mesh(load_settings(workspace=workspace_dir)) as mesh:
         champion = read_alias(mesh.catalog, MODEL, "champion")
-        assert champion == (2 if result["action"] == "promote" else 1)
+        assert champion == (2 if result["action"] == "wait" else 1)
         predictions = latest_version(mesh.catalog, f"{MODEL}__predictions")
         assert predictions is not None
         purposes = {event.purpose for event in read_audit(mesh, None, 500)}

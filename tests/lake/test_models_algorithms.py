@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 from mesh_catalog.errors import GateRefusedError, InputError
 from mesh_catalog.models import evaluate
-from mesh_catalog.models.algorithms import PARAMETERS, add_score, fit_pipeline, learned_features
+from mesh_catalog.models.algorithms import add_score, fit_pipeline, learned_features
 from mesh_catalog.models.compare import sample_scores
 from mesh_catalog.models.evaluate import count_scores, evaluate_counts
+from mesh_catalog.models.regression import evaluate_numbers
+from mesh_catalog.specs import ALGORITHMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +64,7 @@ def fit(rows: DataFrame, algorithm: str, **changes: Any) -> PipelineModel:
     return fit_pipeline(rows, algorithm=algorithm, **(call | changes))
 
 
-@pytest.mark.parametrize("algorithm", PARAMETERS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS["binary"])
 def test_it_learns_from_missing_infinite_and_boolean_values_and_scores_unseen_ones(
     spark: SparkSession, train_rows: DataFrame, algorithm: str, tmp_path: Path
 ) -> None:
@@ -77,7 +85,7 @@ def test_it_learns_from_missing_infinite_and_boolean_values_and_scores_unseen_on
     assert [row["score"] for row in again] == [row["score"] for row in scored]
 
 
-@pytest.mark.parametrize("algorithm", PARAMETERS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS["binary"])
 def test_the_same_rows_in_another_order_give_the_same_model(train_rows: DataFrame, algorithm: str) -> None:
     models = [fit(rows, algorithm) for rows in (train_rows, train_rows.orderBy("amount").repartition(3))]
     scores = [[row["score"] for row in add_score(model, train_rows).orderBy("id").collect()] for model in models]
@@ -134,3 +142,47 @@ def test_a_sample_of_scores_is_bounded_paired_and_the_same_every_time(spark: Spa
     assert 15 < (small.labels == 1).sum() < 85
     with pytest.raises(InputError, match="Allowed: 1 to 50,000"):
         sample_scores(rows, **call, limit=60_000)
+
+
+def test_errors_of_numbers_summed_on_spark_equal_scikit_learns_and_their_intervals_hold_the_truth(
+    spark: SparkSession,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.gamma(2, 100, 4_000)
+    predicted = labels + rng.laplace(0, 20, 4_000)
+    pairs = [(float(y), float(p)) for y, p in zip(labels, predicted, strict=True)]
+    frame = spark.createDataFrame(pairs, "y double, p double")
+    constants = {"mean": 150.0, "last_period": 210.0}
+
+    found = evaluate_numbers(frame, label="y", score="p", label_mean=float(labels.mean()), constants=constants)
+
+    assert found.metrics["mae"] == pytest.approx(mean_absolute_error(labels, predicted))
+    assert found.metrics["rmse"] == pytest.approx(root_mean_squared_error(labels, predicted))
+    assert found.metrics["r2"] == pytest.approx(r2_score(labels, predicted))
+    assert found.baseline["rmse"] == pytest.approx(root_mean_squared_error(labels, np.full(4_000, 150.0)))
+    assert found.baseline["last_period_mae"] == pytest.approx(mean_absolute_error(labels, np.full(4_000, 210.0)))
+    truth = {"mae": 20.0, "rmse": 20 * 2**0.5, "r2": 1 - 800 / 20_000}
+    for name, (low, high) in found.intervals.items():
+        assert low < truth[name] < high
+    drawn = rng.integers(0, 4_000, (400, 4_000))
+    resampled = [root_mean_squared_error(labels[rows], predicted[rows]) for rows in drawn]
+    low, high = found.intervals["rmse"]
+    assert high - low == pytest.approx(3.92 * np.std(resampled), rel=0.15)
+    assert len(found.curves["calibration"].x) == 50
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS["regression"])
+def test_a_regression_learns_numbers_from_missing_and_categorical_values(
+    spark: SparkSession, train_rows: DataFrame, algorithm: str, tmp_path: Path
+) -> None:
+    from pyspark.ml import PipelineModel
+
+    worth = "coalesce(nullif(amount, double('nan')), 0) * 10 + if(place = 'north', 50, 0) as label"
+    rows = train_rows.where("amount is null or abs(amount) < 9").selectExpr("id", "amount", "night", "place", worth)
+    model = fit(rows, algorithm, features=("amount", "night", "place"), kind="regression")
+    model.write().save(str(tmp_path / "model"))
+
+    scored = add_score(PipelineModel.load(str(tmp_path / "model")), rows).collect()
+
+    assert scored[0].asDict().keys() == {"id", "amount", "night", "place", "label", "score"}
+    assert r2_score([row["label"] for row in scored], [row["score"] for row in scored]) > 0.8

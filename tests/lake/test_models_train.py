@@ -26,9 +26,11 @@ from mesh_catalog.models.frame import build_frame, plan_frame
 from mesh_catalog.models.registry import Registry, open_registry
 from mesh_catalog.models.split import add_split, split_bounds
 from mesh_catalog.models.train import train_model
+from mesh_catalog.retraining.compare import compare_versions
 from mesh_catalog.serving.score import score_model
 from mesh_catalog.settings import Settings
 from mesh_catalog.specs import FeatureRef, GateSpec, ModelSpec, SplitSpec
+from mesh_catalog.workspace.model_file import read_model_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -281,6 +283,28 @@ def test_an_earlier_until_and_another_algorithm_make_a_version_of_their_own(shop
     assert datetime.fromisoformat(result.test_from) == until - timedelta(days=5)
     latest = read_versions(shop.mesh.catalog, "payments.risk__training")[-1]
     assert latest.event_to == until - timedelta(hours=1)
+
+
+def test_a_regression_is_trained_measured_gated_and_scored(spark: SparkSession, workspace_dir: Path) -> None:
+    for small in open_shop(spark, workspace_dir):
+        path = workspace_dir / "domains" / "payments" / "risk" / "model.yaml"
+        text = MODEL.replace("kind: binary", "kind: regression").replace("transactions.fraud", "transactions.amount")
+        text = text.replace("[payments.transactions, payments.activity]", "[payments.transactions.fraud]")
+        text = text.replace("roc_auc: 0.7", "r2: 0.05").replace("at_least: {", "at_most: {mae: 1000}, at_least: {")
+        path.write_text(text.replace("metric: roc_auc", "metric: mae"))
+        model = read_model_file(path, small.model.domain)
+
+        result = train_model(spark, small.mesh, model, run_id="a" * 32)
+        assert (result.alias, result.unmet) == ("champion", ())
+        low, high = result.intervals["mae"]
+        assert low < result.metrics["mae"] < high < result.baseline["mae"]
+        assert result.baseline["last_period_mae"] > result.metrics["mae"]
+        assert replace(train_model(spark, small.mesh, model, run_id="a" * 32), seconds=result.seconds) == result
+        comparison = compare_versions(spark, small.mesh, model, champion=1, challenger=1)
+        assert (comparison.metric, comparison.rows, comparison.better_share) == ("mae", 120, 0.5)
+        assert comparison.champion == pytest.approx(result.metrics["mae"])
+        scored = score_model(spark, small.mesh, model, run_id="c" * 32, start=START)
+        assert (scored.rows, scored.model_version) == (600, 1)
 
 
 def test_a_gate_that_is_not_kept_leaves_the_version_a_challenger_with_the_reason(

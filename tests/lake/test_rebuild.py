@@ -63,7 +63,9 @@ def test_a_rebuilt_catalog_is_the_one_that_was_lost(shop: Shop) -> None:
         assert len(rows(made, contracts)) >= 3
         assert search(made, "amunt order") == search(lost, "amunt order") != []
         name = "shop.orders__quarantine"
-        graphs = [lineage(one, name, direction="upstream", columns=True, allow_hidden=True) for one in (made, lost)]
+        graphs = [
+            lineage(one, name, direction="upstream", columns=True, allow_incomplete="hidden") for one in (made, lost)
+        ]
         assert graphs[0] == graphs[1]
         assert rebuild_catalog(mesh).versions == 0
     finally:

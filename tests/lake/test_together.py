@@ -75,8 +75,8 @@ def test_a_product_is_given_the_rows_that_another_of_the_set_is_about_to_have(pa
     reads = [event for event in read_audit(pair.mesh, "shop.orders") if event.purpose == "build"]
     assert sorted(event.version for event in reads if event.version is not None) == [0, 1]
     found = lineage(pair.mesh.catalog, "shop.totals", direction="upstream", columns=True).columns
-    made = {(link.from_column, link.to_column) for link in found if link.to_product == "shop.totals"}
-    assert made == {("amount", "amount")}
+    made = {(link.from_column, link.to_column, link.kinds) for link in found if link.to_product == "shop.totals"}
+    assert made == {("amount", "amount", ("AGGREGATION",))}
 
 
 def test_where_one_is_refused_none_is_published_and_no_file_is_left(pair: Shop) -> None:

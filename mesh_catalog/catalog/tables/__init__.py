@@ -7,6 +7,7 @@ so that lineage can report it.
 
 from __future__ import annotations
 
+from mesh_catalog.catalog.tables.alert_tables import alert_deliveries, alerts, incidents
 from mesh_catalog.catalog.tables.asset_tables import (
     contract_columns,
     contracts,
@@ -19,6 +20,7 @@ from mesh_catalog.catalog.tables.asset_tables import (
 from mesh_catalog.catalog.tables.audit_tables import audit_events, data_requests
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 from mesh_catalog.catalog.tables.dictionary_tables import kpi_definitions, kpis, term_links, terms
+from mesh_catalog.catalog.tables.loop_tables import approvals, retrain_requests, reviews
 from mesh_catalog.catalog.tables.model_tables import (
     alias_moves,
     decisions,
@@ -36,6 +38,7 @@ from mesh_catalog.catalog.tables.openlineage_tables import (
     openlineage_jobs,
     openlineage_runs,
 )
+from mesh_catalog.catalog.tables.rollout_tables import rollout_runs, rollout_steps, rollouts
 from mesh_catalog.catalog.tables.run_tables import (
     checks,
     column_edges,
@@ -56,7 +59,10 @@ from mesh_catalog.catalog.tables.search_tables import (
 
 __all__ = [
     "UtcDateTime",
+    "alert_deliveries",
+    "alerts",
     "alias_moves",
+    "approvals",
     "audit_events",
     "checks",
     "column_edges",
@@ -67,6 +73,7 @@ __all__ = [
     "decisions",
     "domains",
     "edges",
+    "incidents",
     "kpi_definitions",
     "kpis",
     "leases",
@@ -82,7 +89,12 @@ __all__ = [
     "openlineage_runs",
     "owners",
     "products",
+    "retrain_requests",
     "retrainings",
+    "reviews",
+    "rollout_runs",
+    "rollout_steps",
+    "rollouts",
     "run_files",
     "run_inputs",
     "runs",

@@ -34,6 +34,8 @@ class _AliasMoves(TypedColumns):
     """Null: the alias was taken away."""
     reason: Named[str]
     at: Named[datetime] = Column(UtcDateTime)
+    mirrored_at: Named[datetime | None] = Column(UtcDateTime)
+    """When MLflow's registry was told."""
 
 
 class _Verdicts(TypedColumns):
@@ -97,6 +99,8 @@ class _Decisions(TypedColumns):
     from_version: Named[int | None]
     to_version: Named[int | None]
     evidence: Named[dict[str, Any]] = Column(JSON)
+    mirrored_at: Named[datetime | None] = Column(UtcDateTime)
+    """When MLflow's registry was told."""
 
 
 model_versions = Table("model_versions", metadata, _ModelVersions)

@@ -13,17 +13,19 @@ import pytest
 from deltalake import write_deltalake
 from sqlalchemy import update
 
+from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.access.popularity import read_popularity
 from mesh_catalog.access.requests import ask_for, decide_request
 from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.tables import audit_events
+from mesh_catalog.catalog.versions import latest_version
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import AccessDeniedError, ConflictError, DeprecatedProductWarning, InputError, RefusedError
 from mesh_catalog.lake.readers import read_arrow
 from mesh_catalog.settings import load_settings
-from tests.unit.catalog.samples import publish, write_workspace
+from tests.unit.catalog.samples import publish, train, write_workspace
 
 GLOSSARY = (
     "terms:\n  - name: turnover\n    labels: {en: Turnover, ko: 매출}\n    synonyms: [sales]\n"
@@ -160,6 +162,20 @@ def test_reading_what_is_deprecated_warns_and_what_is_retired_is_refused(
     assert run_command(["publish", "payments.daily", "--dry-run"]) == 0
     with open_mesh(load_settings(workspace=root)) as mesh, pytest.raises(RefusedError, match="is retired"):
         ask_for(mesh, "payments.daily", purpose="Study")
+
+
+def test_what_a_model_learned_from_is_given_to_it_again_although_its_product_is_retired(root: Path) -> None:
+    end(root, "retired")
+    with open_mesh(load_settings(workspace=root)) as mesh:
+        publish(mesh.catalog, "payments.transactions", 0)
+        pinned = latest_version(mesh.catalog, "payments.daily")
+        assert pinned is not None
+        with pytest.raises(RefusedError, match="is retired"):
+            request_read(mesh, "payments.daily", purpose="train")
+        train(mesh.catalog, inputs={"payments.daily": pinned.version})
+        assert request_read(mesh, "payments.daily", purpose="train").version == pinned.version
+        with pytest.raises(RefusedError, match="is retired"):
+            request_read(mesh, "payments.daily", purpose="analysis")
 
 
 def test_words_are_found_in_both_languages_and_shown_beside_what_they_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def dataset_contract(name: str, *columns: str) -> Contract:
     return Contract(id=name, version="1.0.0", status="active", columns=made)
 
 
-def train(catalog: Catalog, version: int = 1) -> ModelVersionRecord:
+def train(catalog: Catalog, version: int = 1, inputs: Mapping[str, int] | None = None) -> ModelVersionRecord:
     """Register a version of payments.fraud, trained on a published frame."""
     frame = dataset_contract("payments.fraud__training", "tx_amount", "tx_fraud")
     register_product(catalog, frame, domain="payments", owner="payments-team")
@@ -171,7 +172,7 @@ def train(catalog: Catalog, version: int = 1) -> ModelVersionRecord:
         version=version,
         mlflow_run_id=f"mlflow{version}",
         training_version=version - 1,
-        inputs={"payments.transactions": 0},
+        inputs=inputs or {"payments.transactions": 0},
         contract_versions={"payments.transactions": "1.0.0"},
         metrics={"average_precision": 0.66},
         algorithm="xgboost",

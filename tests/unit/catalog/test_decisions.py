@@ -106,10 +106,24 @@ def test_an_alias_moves_and_remembers_where_it_was(catalog: Catalog) -> None:
 def test_a_verdict_is_kept_once_and_the_newest_comes_first(catalog: Catalog) -> None:
     record_verdict(catalog, verdict())
     record_verdict(catalog, verdict(share=0.9))
-    newer = verdict(id="v2", window_to=NOON + timedelta(days=1), outcome="pass", window_from=None, measures=())
+    newer = verdict(
+        id="v2",
+        current=f"{MODEL}__predictions@4..4",
+        window_to=NOON + timedelta(days=1),
+        outcome="pass",
+        window_from=None,
+        measures=(),
+    )
     record_verdict(catalog, newer)
     assert read_verdicts(catalog, MODEL) == [newer, verdict()]
     assert read_verdicts(catalog, MODEL, limit=1) == [newer]
+
+
+def test_of_a_window_that_was_judged_again_the_last_verdict_is_read(catalog: Catalog) -> None:
+    record_verdict(catalog, verdict())
+    again = verdict(id="v9", reference=f"{MODEL}__training@1", created_at=NOON + timedelta(hours=1), outcome="warn")
+    record_verdict(catalog, again)
+    assert read_verdicts(catalog, MODEL) == [again]
 
 
 def test_verdicts_are_found_by_monitor_slice_and_the_beginning_of_their_id(catalog: Catalog) -> None:

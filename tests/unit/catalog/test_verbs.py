@@ -84,6 +84,20 @@ def test_show_tells_what_a_product_is(mesh: Mesh, capsys: pytest.CaptureFixture[
     assert data["versions"][0]["version"] == 0 and data["last_run"]["outcome"] == "published"
 
 
+def test_show_tells_the_ports_of_a_product_and_the_tags_that_come_with_its_data(
+    mesh: Mesh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(mesh.catalog, TRANSACTIONS, 0)
+    of_people = amount_edge(from_column="customer_id", to_column="amount_eur", kind="TRANSFORMATION")
+    publish(mesh.catalog, "payments.daily", 0, inputs={TRANSACTIONS: 0}, column_edges=[of_people])
+    text = told(capsys, "show", "payments.daily")
+    assert f"from {TRANSACTIONS}.customer_id" in text
+    data = document(capsys, "show", TRANSACTIONS)
+    assert data["ports"]["outputs"] == [TRANSACTIONS]
+    assert "payments.daily" in data["ports"]["readers"]
+    assert document(capsys, "show", "payments.daily")["ports"]["inputs"] == [TRANSACTIONS]
+
+
 def test_show_refused_tells_which_checks_failed_how_often_and_where(
     mesh: Mesh, capsys: pytest.CaptureFixture[str]
 ) -> None:

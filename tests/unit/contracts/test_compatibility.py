@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_catalog.contracts.compatibility import Difference, change_kind, compare_contracts, is_wider
-from mesh_catalog.contracts.contract import Column, Contract, Rule
+from mesh_catalog.contracts.contract import Column, Contract, Rights, Rule, Use
 from mesh_catalog.contracts.rules import implied_rules
 from mesh_catalog.contracts.semantic_version import Change, raises_major
 
@@ -27,6 +27,10 @@ def _contract(*columns: Column, **more: object) -> Contract:
 _A, _B = _column("a"), _column("b", "string", required=True)
 _BASE = _contract(_A, _B, event_time=None)
 _POSITIVE = Rule(id="a.minimum", kind="minimum", column="a", argument=0, text="a >= 0")
+
+
+def _allowing(*uses: Use) -> Contract:
+    return replace(_BASE, rights=Rights(allowed_uses=uses))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +53,24 @@ _POSITIVE = Rule(id="a.minimum", kind="minimum", column="a", argument=0, text="a
         (replace(_BASE, write_mode="append"), "additive", "readers", "written by append, not overwrite"),
         (replace(_BASE, event_time="a"), "additive", "readers", "event time is a"),
         (replace(_BASE, rules=(*_BASE.rules, _POSITIVE)), "additive", "readers", "the rule 'a >= 0' is new"),
+        (_allowing("analysis"), "breaking", "readers", "only these uses are allowed from now on: analysis"),
+        (replace(_BASE, rights=Rights(allowed_purposes=())), "breaking", "readers", "only these purposes"),
+        (replace(_BASE, rights=Rights(licence="CC-BY-4.0")), "additive", "readers", "the licence is CC-BY-4.0"),
+        (replace(_BASE, rights=Rights(purposes=("billing",))), "documentation", "readers", "what the rows are for"),
     ],
 )  # fmt: skip
 def test_a_change_is_told_with_whom_it_breaks(new: Contract, kind: str, concerns: str, sentence: str) -> None:
     (found,) = compare_contracts(_BASE, new)
     assert (found.kind, found.concerns) == (kind, concerns)
     assert sentence in found.sentence
+
+
+def test_a_use_that_is_allowed_no_more_breaks_and_one_more_does_not() -> None:
+    few, many = _allowing("analysis"), _allowing("analysis", "train")
+    (lost,) = compare_contracts(many, few)
+    assert (lost.kind, lost.sentence) == ("breaking", "the use 'train' is allowed no more")
+    assert [one.kind for one in compare_contracts(few, many)] == ["additive"]
+    assert [one.kind for one in compare_contracts(few, _BASE)] == ["additive"]
 
 
 def test_a_rename_is_a_removal_and_says_what_it_may_be() -> None:
@@ -117,6 +133,14 @@ _columns = st.builds(
 )
 
 
+_rights = st.builds(
+    Rights,
+    licence=st.sampled_from([None, "MIT", "CC-BY-4.0"]),
+    allowed_uses=st.none() | st.sets(st.sampled_from(["analysis", "train"])).map(lambda uses: tuple(sorted(uses))),
+    purposes=st.sampled_from([(), ("billing",)]),
+)
+
+
 @st.composite
 def _contracts(draw: st.DrawFn) -> Contract:
     columns = draw(st.lists(_columns, min_size=1, max_size=3, unique_by=lambda column: column.name))
@@ -129,7 +153,7 @@ def _contracts(draw: st.DrawFn) -> Contract:
         rules += (Rule(id="t.rows", kind="row_count", argument=bound, text=f"rows {bound}"),)
     return Contract(
         id="d.p", version="1.0.0", status="active", columns=tuple(columns), rules=rules, event_time=time,
-        write_mode=draw(st.sampled_from(["append", "overwrite"])),
+        write_mode=draw(st.sampled_from(["append", "overwrite"])), rights=draw(_rights),
     )  # fmt: skip
 
 
@@ -160,6 +184,10 @@ def test_what_a_reader_relied_on_and_misses_is_never_called_additive(old: Contra
     broken |= any(column.unique and column.name not in unique for column in old.columns)
     broken |= bool(old.primary_key) and old.primary_key != new.primary_key
     broken |= old.event_time not in (None, new.event_time)
+    everything = ("analysis", "train")
+    allowed = [set(everything if one.rights.allowed_uses is None else one.rights.allowed_uses) for one in (old, new)]
+    broken |= old.rights.allowed_uses is None and new.rights.allowed_uses is not None  # there are more uses than two
+    broken |= not allowed[0] <= allowed[1] or old.rights.licence not in (None, new.rights.licence)
     readers = [d for d in compare_contracts(old, new) if d.kind == "breaking" and d.concerns == "readers"]
     assert bool(readers) == broken
 

@@ -6,18 +6,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 from mesh_catalog.errors import GateRefusedError, InputError
-from mesh_catalog.models.compare import METRICS, check_gate, paired_bootstrap
-from mesh_catalog.specs import GateSpec
+from mesh_catalog.models.compare import check_gate, higher_is_better, paired_bootstrap
+from mesh_catalog.specs import METRICS, GateSpec
 
 ORACLES = {
     "roc_auc": roc_auc_score,
     "average_precision": average_precision_score,
     "accuracy": lambda y, s: accuracy_score(y, s >= 0.5),
     "log_loss": lambda y, s: log_loss(y, np.clip(s, 1e-15, 1 - 1e-15), labels=[0, 1]),
+    "mae": mean_absolute_error,
+    "rmse": root_mean_squared_error,
+    "r2": r2_score,
 }
+EVERY_METRIC = [name for names in METRICS.values() for name in names]
 
 
 def scored_rows(seed: int, rows: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +39,7 @@ def scored_rows(seed: int, rows: int, noise: float) -> tuple[np.ndarray, np.ndar
     return labels, np.clip(np.round(0.5 + (labels - 0.5) * 0.4 + rng.normal(0, noise, rows), 2), 0.01, 0.99)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVERY_METRIC)
 @given(seed=st.integers(0, 10_000), rows=st.integers(2, 300))
 @settings(max_examples=30, deadline=None)
 def test_whole_sample_metrics_equal_scikit_learns_ties_included(metric: str, seed: int, rows: int) -> None:
@@ -40,12 +52,12 @@ def test_whole_sample_metrics_equal_scikit_learns_ties_included(metric: str, see
     assert result.challenger == pytest.approx(ORACLES[metric](labels, challenger), abs=1e-9)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVERY_METRIC)
 def test_resampled_differences_equal_scikit_learn_on_the_drawn_rows(metric: str) -> None:
     labels, champion = scored_rows(3, 80, 0.5)
     challenger = scored_rows(4, 80, 0.5)[1]
     drawn = np.random.default_rng(7).integers(0, 80, size=(20, 80))
-    sign = -1 if metric == "log_loss" else 1
+    sign = 1 if higher_is_better(metric) else -1
     oracle = ORACLES[metric]
     expected = [sign * (oracle(labels[d], challenger[d]) - oracle(labels[d], champion[d])) for d in drawn]
 
@@ -55,7 +67,7 @@ def test_resampled_differences_equal_scikit_learn_on_the_drawn_rows(metric: str)
     assert result.better_share == np.mean(np.array(expected) > 0)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVERY_METRIC)
 def test_a_clearly_better_challenger_is_better_in_every_resample(metric: str) -> None:
     labels, champion = scored_rows(1, 2_000, 1.0)
     challenger = scored_rows(1, 2_000, 0.1)[1]
@@ -108,6 +120,17 @@ def test_rows_that_cannot_be_compared_are_an_input_error(
         paired_bootstrap(labels, scores, scores, metric="roc_auc")
 
 
+def test_numbers_of_any_size_are_compared_by_a_regressions_metrics_and_must_be_finite() -> None:
+    labels = np.array([-1e6, 3.0, 5e6])
+    result = paired_bootstrap(labels, labels + 10, labels + 1, metric="mae", samples=50)
+    assert (result.champion, result.challenger, result.difference) == (10.0, 1.0, 9.0)
+    assert result.better_share == 1.0
+    with pytest.raises(InputError, match="not a finite number"):
+        paired_bootstrap([1.0, 2.0], [1.0, float("nan")], [1.0, 2.0], metric="mae")
+    with pytest.raises(GateRefusedError, match="hold one label only"):
+        paired_bootstrap([2.0, 2.0], [1.0, 2.0], [1.0, 2.0], metric="r2")
+
+
 def test_one_class_only_is_refused() -> None:
     with pytest.raises(GateRefusedError, match="one class only"):
         paired_bootstrap([1, 1], [0.1, 0.2], [0.1, 0.2], metric="accuracy")
@@ -129,6 +152,13 @@ def test_a_loss_may_be_no_more_than_its_number() -> None:
     gate = GateSpec(at_least={"log_loss": 0.2})
     assert check_gate({"log_loss": 0.3}, gate) == ("log_loss 0.300 is above 0.2",)
     assert check_gate({"log_loss": 0.2}, gate) == ()
+
+
+def test_an_error_may_be_at_most_its_number() -> None:
+    gate = GateSpec(at_least={"r2": 0.5}, at_most={"mae": 40, "rmse": 60})
+    assert check_gate({"mae": 40.0, "rmse": 61.5, "r2": 0.5}, gate) == ("rmse 61.500 is above 60",)
+    with pytest.raises(InputError, match="gate.at_most: 'mae' is not measured"):
+        check_gate({"r2": 0.6}, gate)
 
 
 def test_a_gate_on_something_unmeasured_is_an_input_error() -> None:

@@ -51,11 +51,16 @@ def test_curves_are_bounded_keep_their_ends_and_their_area() -> None:
     negatives = np.bincount(where, weights=1 - labels)[::-1].astype(np.float64)
     found = evaluate_counts(ScoreCounts(scores=values[::-1], positives=positives, negatives=negatives, loss=0.0))
 
-    assert len(found.roc.x) <= 202
-    assert len(found.precision_recall.x) <= 202
-    assert (found.roc.x[0], found.roc.y[0], found.roc.x[-1], found.roc.y[-1]) == (0, 0, 1, 1)
-    assert found.precision_recall.x[-1] == 1
-    area = np.trapezoid(found.roc.y, found.roc.x)
+    assert len(found.curves["roc"].x) <= 202
+    assert len(found.curves["precision_recall"].x) <= 202
+    assert (
+        found.curves["roc"].x[0],
+        found.curves["roc"].y[0],
+        found.curves["roc"].x[-1],
+        found.curves["roc"].y[-1],
+    ) == (0, 0, 1, 1)
+    assert found.curves["precision_recall"].x[-1] == 1
+    area = np.trapezoid(found.curves["roc"].y, found.curves["roc"].x)
     assert area == pytest.approx(found.metrics["roc_auc"], abs=1e-3)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
+
+TODAY = date(2026, 5, 1)
 
 NASTY = "\"\"\"'); import os; os.system('true') #\n{{ var.value.secret }} ${HOME} \\ see ../../notes.md"
 

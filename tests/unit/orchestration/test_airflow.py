@@ -14,11 +14,11 @@ from mesh_catalog.orchestration.airflow import AirflowOptions, airflow_file, sch
 from mesh_catalog.orchestration.tasks import plan_dags
 from mesh_catalog.workspace import load_workspace
 
-from .samples import NASTY, fill
+from .samples import NASTY, TODAY, fill
 
 
 def text_of(root: Path) -> str:
-    dags = plan_dags(load_workspace(root))
+    dags = plan_dags(load_workspace(root), TODAY)
     return airflow_file(dags, workspace=root, output=root / "dags" / "mesh.py", options=AirflowOptions())
 
 
@@ -44,7 +44,7 @@ def edges(block: ast.With) -> set[tuple[str, str]]:
 
 
 def test_domains_that_read_each_other_share_a_dag_and_no_dag_waits_for_itself(workspace_dir: Path) -> None:
-    dags = {dag.id: dag for dag in plan_dags(load_workspace(fill(workspace_dir)))}
+    dags = {dag.id: dag for dag in plan_dags(load_workspace(fill(workspace_dir)), TODAY)}
     assert list(dags) == ["mesh_east__west", "mesh_east__west.train", "mesh_sink"]
     assert dags["mesh_east__west"].assets == ()
     assert dags["mesh_east__west"].every_seconds == 6 * 3600
@@ -53,8 +53,16 @@ def test_domains_that_read_each_other_share_a_dag_and_no_dag_waits_for_itself(wo
     assert sorted(made) == ["east.back", "east.risk__predictions", "west.sh"]
 
 
+def test_a_retired_product_has_no_task_and_nothing_waits_for_it(workspace_dir: Path) -> None:
+    contract = fill(workspace_dir) / "domains/west/sh/contract.yaml"
+    contract.write_text(contract.read_text().replace('"active"', '"retired"'))
+    tasks = {task.id: task.after for dag in plan_dags(load_workspace(workspace_dir), TODAY) for task in dag.tasks}
+    assert "west.sh" not in tasks
+    assert tasks["east.back"] == ("east.risk.score",)
+
+
 def test_the_file_holds_the_tasks_and_the_edges_of_the_plan(workspace_dir: Path) -> None:
-    dags = plan_dags(load_workspace(fill(workspace_dir)))
+    dags = plan_dags(load_workspace(fill(workspace_dir)), TODAY)
     found = {ast.literal_eval(words["dag_id"]): edges(block) for words, block in blocks(text_of(workspace_dir))}
     assert found == {dag.id: {(before, task.id) for task in dag.tasks for before in task.after} for dag in dags}
     assert found["mesh_east__west"] == {
@@ -72,7 +80,7 @@ def test_a_product_that_its_own_model_feeds_reads_the_predictions_of_the_run_bef
     (workspace_dir / "domains/east/orders/build.sql").write_text(
         "select n, now() as at, true as late from east.risk__predictions"
     )
-    dag = plan_dags(load_workspace(workspace_dir))[0]
+    dag = plan_dags(load_workspace(workspace_dir), TODAY)[0]
     after = {task.id: task.after for task in dag.tasks}
     assert after["east.orders"] == ()
     assert after["east.risk.score"] == ("east.orders",)
@@ -107,15 +115,15 @@ def test_a_schedule_is_for_what_nothing_else_starts(workspace_dir: Path) -> None
     fill(workspace_dir)
     contract = workspace_dir / "domains/east/orders/contract.yaml"
     options = AirflowOptions(schedule="*/15 6-20 * * 1,5")
-    east, train, sink = plan_dags(load_workspace(workspace_dir))
+    east, train, sink = plan_dags(load_workspace(workspace_dir), TODAY)
     assert schedule_of(east, options) == "every 21600 s"
     assert schedule_of(train, options) == "by hand"
     assert schedule_of(sink, options) == "new east.back, east.risk__predictions, west.sh"
     contract.write_text(contract.read_text().replace('"h"', '"fortnight"'))
-    assert schedule_of(plan_dags(load_workspace(workspace_dir))[0], options) == "@daily"
+    assert schedule_of(plan_dags(load_workspace(workspace_dir), TODAY)[0], options) == "@daily"
     daily = workspace_dir / "domains/east/back/contract.yaml"
     daily.write_text(daily.read_text().replace("frequency", "retention"))
-    assert schedule_of(plan_dags(load_workspace(workspace_dir))[0], options) == "*/15 6-20 * * 1,5"
+    assert schedule_of(plan_dags(load_workspace(workspace_dir), TODAY)[0], options) == "*/15 6-20 * * 1,5"
 
 
 def test_the_command_writes_its_file_again_but_nobody_elses(

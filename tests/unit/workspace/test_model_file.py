@@ -15,7 +15,9 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("model: shop.churn", "model: shop.chrun", "its folder says 'shop.churn'"),
         ("goal: Keep customers.", "gaol: x", "Did you mean 'goal'"),
         ("goal: Keep customers.\n", "", "'goal' is missing"),
-        ("kind: binary", "kind: regression", "Allowed: binary"),
+        ("kind: binary", "kind: multiclass", "Allowed: binary, regression"),
+        ("kind: binary", "kind: regression", "roc_auc' is not known. Allowed: mae, rmse, r2"),
+        ("{roc_auc: 0.6}}", "{roc_auc: 0.6}, at_most: {roc_auc: 0.7}}", "'roc_auc' is not known"),
         ("target: shop.orders.returned", "target: returned", "must be domain.product.column"),
         ("target: shop.orders.returned", "target: shop.order.returned", "Did you mean 'shop.orders'"),
         ("target: shop.orders.returned", "target: shop.orders.return", "Did you mean 'returned'"),
@@ -39,11 +41,32 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("{roc_auc: 0.6}", "{roc: 0.6}", "Did you mean 'roc_auc'"),
         ("window: 2d", "window: 0d", "longer than nothing"),
         ("drift_share: 0.3", "drift_share: high", "must be a number from 0 to 1"),
-        ("on: [drift]", "on: [performance]", "is not supported yet"),
         ("on: [drift]", "on: [weather]", "is not known"),
+        ("on: [drift]", "on: [hand]", "is always heard"),
+        ("on: [drift]", "on: [performace]", "Did you mean 'performance'"),
+        ("on: [drift]", "on: [schedule]", "needs 'every', for example every: 30d"),
+        ("on: [drift]", "on: [new_data]", "needs 'new_data'"),
+        ("on: [drift]", "on: [kpi]", "needs 'kpi'"),
+        ("on: [drift]", "on: [drift], every: 30d", "does not name schedule"),
+        ("on: [drift]", "on: [schedule], every: 0d", "longer than nothing"),
+        ("on: [drift]", "on: [new_data], new_data: {}", "needs rows or versions"),
+        ("on: [drift]", "on: [new_data], new_data: {rows: 1.5}", "whole number"),
+        ("on: [drift]", "on: [kpi], kpi: {name: returns}", "Write domain.kpi"),
+        ("on: [drift]", "on: [kpi], kpi: {name: shop.returns, falls: 10%, rises: 10%}", "either falls or rises"),
+        ("on: [drift]", "on: [kpi], kpi: {name: shop.returns, falls: much}", "a share such as 10%"),
         ("debounce: 2 of 3", "debounce: 4 of 3", "must read like 2 of 3"),
-        ("cooldown: 3d", "cooldown: 3d, budget: 4 per month", "'budget' is not supported yet"),
-        ("metric: roc_auc", "metric: roc_auc\ntune: {trials: 30}", "'tune' is not supported yet"),
+        ("cooldown: 3d", "cooldown: 3d, budget: 4 monthly", "must read like 4 per month"),
+        ("cooldown: 3d", "cooldown: 3d, budget: 0 per month", "must read like 4 per month"),
+        ("cooldown: 3d", "cooldown: 3d, window: since_dirft", "must be all, since_drift"),
+        ("cooldown: 3d", "cooldown: 3d, patience: 0", "must be from 1 to 100"),
+        ("metric: roc_auc", "metric: roc_auc\ntune: {trials: 0}", "must be from 1"),
+        ("metric: roc_auc", "metric: roc_auc\ntune: {parameters: {max_depth: [8, 3]}}", "for example \\[3, 8\\]"),
+        ("metric: roc_auc", "metric: roc_auc\napproval: maybe", "Allowed: person, automatic"),
+        ("metric: roc_auc", "metric: roc_auc\ntouches: [love]", "Allowed: health, credit, fraud, rights"),
+        ("beats_champion: 0.9", "beats_champion: 0.9, stability: 1 of 1", "needs 2 to 50 parts"),
+        ("beats_champion: 0.9", "beats_champion: 0.9, slices: {drop: 0.1}", "slices needs 'by'"),
+        ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, measure: luck}", "Allowed: selection_rate"),
+        ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, ratio: 120%}", "a share such as 10%"),
         ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'costs' is not supported yet"),
         ("metric: roc_auc", "metric: roc_auc\nseed: 1.5", "whole number"),
     ],
@@ -68,6 +91,21 @@ def test_a_feature_product_must_hold_the_entity(workspace_dir: Path) -> None:
     path = workspace_dir / "domains/shop/activity/contract.yaml"
     path.write_text(path.read_text().replace("name: customer,", "name: client,"))
     with pytest.raises(DocumentError, match="has no column 'customer', which entity names"):
+        load_workspace(workspace_dir)
+
+
+def test_a_regression_has_its_own_metrics_algorithms_and_targets(workspace_dir: Path) -> None:
+    text = MODEL.replace("kind: binary", "kind: regression").replace("orders.returned", "orders.amount")
+    text = text.replace("[shop.orders.amount, shop.activity]", "[shop.activity]").replace(
+        "metric: roc_auc", "metric: mae"
+    )
+    text = text.replace("at_least: {roc_auc: 0.6}", "at_least: {r2: -1}, at_most: {mae: 250}")
+    fill(workspace_dir)
+    path = write(workspace_dir, "domains/shop/churn/model.yaml", text)
+    model = load_workspace(workspace_dir).model("shop.churn")
+    assert (model.kind, model.metric, dict(model.gate.at_most)) == ("regression", "mae", {"mae": 250})
+    path.write_text(text.replace("name: xgboost", "name: logistic_regression"))
+    with pytest.raises(DocumentError, match="Allowed: xgboost, linear_regression"):
         load_workspace(workspace_dir)
 
 

@@ -1,0 +1,57 @@
+"""Telling the next one where nobody acknowledged in time, and opening an incident. Run by a scheduler, or `--watch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mesh_catalog.alerts.incidents import look_around
+from mesh_catalog.alerts.notify import messages_of
+from mesh_catalog.alerts.sending import Sent, send_waiting
+from mesh_catalog.catalog.alerts import AlertRecord, due_alerts, step_alert
+from mesh_catalog.catalog.incidents import open_incident
+from mesh_catalog.catalog.store import utc_now
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+
+__all__ = ["Escalated", "escalate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalated:
+    """One pass: which alerts went a step further, and what was sent, messages that had failed before among it."""
+
+    alerts: tuple[AlertRecord, ...]
+    sent: Sent
+
+
+def escalate(mesh: Mesh, *, now: datetime | None = None) -> Escalated:
+    """Take each alert that nobody acknowledged in time one step further, then send all that waits.
+
+    The first step opens the alert's incident. After the last of the chain it stays with them; a chain without anybody
+    tells those who were told at first once more. Two processes at once take a step once.
+    """
+    at = now or utc_now()
+    stepped = tuple(alert for alert in due_alerts(mesh.catalog, at) if _step(mesh, alert, at))
+    return Escalated(alerts=stepped, sent=send_waiting(mesh, now=now))
+
+
+def _step(mesh: Mesh, alert: AlertRecord, now: datetime) -> bool:
+    domain = mesh.workspace.domains.get(alert.domain)
+    spec = domain.alerts if domain is not None else None
+    chain = [[channel.name] for channel in spec.escalate] if spec is not None else []
+    if not chain:
+        chain = [[channel.name for channel in spec.tell] if spec is not None else []]
+    names = chain[min(alert.step, len(chain) - 1)]
+    due_at = now + spec.acknowledge if spec is not None and alert.step + 1 < len(chain) else None
+    around = look_around(mesh, alert)
+    return step_alert(
+        mesh.catalog,
+        alert,
+        due_at=due_at,
+        messages=messages_of(alert, alert.domain, names, "escalation"),
+        also=lambda connection: open_incident(connection, alert, around, now=now),
+        now=now,
+    )

@@ -1,0 +1,159 @@
+"""Links of lineage: what came from what, followed level by level, and which of it still holds.
+
+An edge that led only to rows which an overwrite has replaced since is history, and is not followed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Select, String, cast, literal, null, select
+
+from mesh_catalog.catalog.edges import SOURCE
+from mesh_catalog.catalog.nodes import NodeKey, by_kind
+from mesh_catalog.catalog.store import among
+from mesh_catalog.catalog.tables import column_edges, edges, versions
+from mesh_catalog.catalog.versions import NewestVersions
+
+__all__ = ["ColumnLink", "Direction", "Link", "column_links", "walk", "walk_ends"]
+
+Direction = Literal["upstream", "downstream"]
+Seen = Literal["declared", "openlineage", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """`target` came from `source`; both are keys of nodes."""
+
+    source: NodeKey
+    target: NodeKey
+    seen: Seen
+    """Who says so: the transform's declared reads, Spark's plan by OpenLineage, or both."""
+    planned: bool
+    """True where it is declared and nothing has run yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnLink:
+    """`to_product.to_column` came from `from_product.from_column`."""
+
+    from_product: str
+    """`source` for a file of the product's own."""
+    from_column: str
+    to_product: str
+    to_column: str
+    kinds: tuple[str, ...]
+    seen: Seen
+
+
+def walk(
+    connection: Connection, root: NodeKey, direction: Direction, depth: int | None, newest: NewestVersions
+) -> tuple[list[Link], list[NodeKey]]:
+    """Breadth first, a level a query; what was seen is not followed again, so a loop ends. Links, and nodes cut off."""
+    found: list[Link] = []
+    seen, level = {root}, [root]
+    while level:
+        links = list(_links_at(connection, level, direction, newest))
+        ends = [(one.target, one.source) if direction == "upstream" else (one.source, one.target) for one in links]
+        if depth == 0:
+            return _ordered(found), sorted({near for near, far in ends if far not in seen})
+        found += links
+        level = list(dict.fromkeys(far for _, far in ends if far not in seen))
+        seen.update(level)
+        depth = None if depth is None else depth - 1
+    return _ordered(found), []
+
+
+def walk_ends(connection: Connection, root: NodeKey, direction: Direction, newest: NewestVersions) -> set[NodeKey]:
+    """The nodes of `walk` without its links, the root left out; downstream by one query, however far that goes."""
+    if direction == "upstream":
+        links, _ = walk(connection, root, direction, None, newest)
+        return {link.source for link in links} - {root}
+    rows = connection.execute(_everything_after(root)).tuples().all()
+    newest.learn(connection, {name for kind, name, _ in rows if kind == "product"})
+    return {(kind, name) for kind, name, version in rows if _holds(kind, name, version, newest)} - {root}
+
+
+def _everything_after(root: NodeKey) -> Select[str, str, int | None]:
+    """Kind, name and the version of the edge that led there: of those edges too that hold no more, the last of a way.
+
+    Whether an edge holds is thereby asked once a node, not once an edge.
+    """
+    e, v = edges.c, versions.c
+    start = [cast(literal(value), String).label(name) for name, value in zip(("kind", "name"), root, strict=True)]
+    ends = select(*start, cast(null(), e.last_version.type).label("version")).cte("ends", recursive=True)
+    kept_from = select(v.kept_from).where(v.product == ends.c.name).order_by(v.version.desc()).limit(1)
+    holds = ends.c.version.is_(None) | ((ends.c.kind == "product") & (ends.c.version >= kept_from.scalar_subquery()))
+    from_here = (e.from_kind == ends.c.kind) & (e.from_name == ends.c.name)
+    return select(ends.union(select(e.to_kind, e.to_name, e.last_version).join(ends, from_here).where(holds)))
+
+
+def _ordered(found: Iterable[Link]) -> list[Link]:
+    return sorted(found, key=lambda link: (link.target, link.source))
+
+
+def _links_at(
+    connection: Connection, level: Iterable[NodeKey], direction: Direction, newest: NewestVersions
+) -> Iterator[Link]:
+    """Links at a level's nodes: those that led to rows which are still in their target's table, or that are planned."""
+    e = edges.c
+    near = (e.to_kind, e.to_name) if direction == "upstream" else (e.from_kind, e.from_name)
+    rows: list[Any] = []
+    for kind, names in by_kind(level).items():
+        query = select(e.from_kind, e.from_name, e.to_kind, e.to_name, e.origin, e.last_version)
+        rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).all()
+    newest.learn(connection, {row[3] for row in rows if row[5] is not None and row[2] == "product"})
+    origins: dict[tuple[str, str, str, str], dict[str, int | None]] = {}
+    for from_kind, from_name, to_kind, to_name, origin, version in rows:
+        if _holds(to_kind, to_name, version, newest):
+            origins.setdefault((from_kind, from_name, to_kind, to_name), {})[origin] = version
+    for (from_kind, from_name, to_kind, to_name), by in origins.items():
+        yield Link(
+            source=(from_kind, from_name),
+            target=(to_kind, to_name),
+            seen=_seen(by),
+            planned=to_kind in ("product", "model")
+            and from_kind in ("source", "product")
+            and set(by.values()) == {None},
+        )
+
+
+def _holds(to_kind: str, to_name: str, version: int | None, newest: NewestVersions) -> bool:
+    return version is None or (to_kind == "product" and newest.holds(to_name, version))
+
+
+def _seen(origins: Iterable[str]) -> Seen:
+    found = set(origins)
+    if len(found) == 2:
+        return "both"
+    return "declared" if "declared" in found else "openlineage"
+
+
+def column_links(connection: Connection, keys: Iterable[NodeKey], newest: NewestVersions) -> list[ColumnLink]:
+    """Column edges among the datasets of the graph."""
+    inside = {name for kind, name in keys if kind in ("product", "source", "dataset")}
+    newest.learn(connection, inside)
+    c = column_edges.c
+    found: dict[tuple[str, str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    query = select(
+        c.from_product, c.from_column, c.to_product, c.to_column, c.kind, c.origin, c.last_version, c.last_at
+    )
+    for row in connection.execute(query.where(among(connection, c.to_product, inside))):
+        from_product, from_column, to_product, to_column, kind, origin, version, at = row
+        holds = at is not None or _holds("product", to_product, version, newest)
+        if holds and (from_product in inside or from_product == SOURCE):
+            found[from_product, from_column, to_product, to_column][origin].add(kind)
+    return [
+        ColumnLink(
+            from_product=key[0],
+            from_column=key[1],
+            to_product=key[2],
+            to_column=key[3],
+            kinds=tuple(sorted(set().union(*by.values()))),
+            seen=_seen(by),
+        )
+        for key, by in sorted(found.items(), key=lambda item: (item[0][2], item[0][3], item[0]))
+    ]

@@ -1,0 +1,53 @@
+"""Telling MLflow's registry what was decided: aliases as they stand, and why, as tags of version and run.
+
+The catalog decides, MLflow shows. Telling is idempotent, and goes on where it was cut off: what was not told stays
+noted in the catalog (`catalog/mirroring.py`). Where everything is told, MLflow is not even imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh_catalog.catalog.mirroring import mark_mirrored, read_unmirrored
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.catalog.decisions import DecisionRecord
+
+__all__ = ["mirror_decisions"]
+
+
+def mirror_decisions(mesh: Mesh, model: str) -> bool:
+    """Tell the registry what it does not know of a model; whether there was anything.
+
+    Raises:
+        StorageError: MLflow cannot be reached; what was not told stays noted.
+    """
+    pending = read_unmirrored(mesh.catalog, model)
+    if not pending:
+        return False
+    from mesh_catalog.models.registry import open_registry  # late: MLflow takes 4 s
+
+    registry = open_registry(mesh.settings)
+    for alias, version in pending.aliases.items():
+        registry.set_alias(model, alias, version)  # type: ignore[arg-type]
+    for decision in pending.decisions:
+        version = _version_of(decision)
+        if version is not None:
+            tags = {
+                "mesh.decision": decision.action,
+                "mesh.decision_reasons": "; ".join(decision.reasons),
+                "mesh.decided_by": decision.principal,
+                "mesh.decided_at": decision.at.isoformat(),
+            }
+            registry.tag_version(model, version, tags)
+    mark_mirrored(mesh.catalog, pending)
+    return True
+
+
+def _version_of(decision: DecisionRecord) -> int | None:
+    """The version that a decision is about: the new one, or the one that was taken back."""
+    if decision.action == "rollback":
+        return decision.from_version
+    told = decision.evidence.get("challenger_version")
+    return int(told) if told is not None else decision.to_version

@@ -1,0 +1,143 @@
+"""Performance with late labels: the window's scores against the labels that have come by now.
+
+The label of a row is what the target's product holds for its primary key. How many are still missing is said; where too
+few have come, nothing is judged yet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mesh_catalog.catalog.verdicts import Measure
+from mesh_catalog.errors import InputError
+from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
+from mesh_catalog.monitoring.intervals import bootstrap, wilson
+from mesh_catalog.monitoring.metrics import limits_of, measured, metrics_of, read_scores, score_counts, told
+from mesh_catalog.monitoring.rows import LABEL, labelled_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mesh_catalog.monitoring.rows import Rows
+    from mesh_catalog.monitoring.window import Window
+    from mesh_catalog.specs import ModelSpec
+
+__all__ = ["PERFORMANCE", "judge_performance"]
+
+
+def judge_performance(window: Window) -> Finding:
+    """Metrics of the rows whose labels have come.
+
+    Raises:
+        StorageError: A table cannot be read.
+    """
+    model = _model(window)
+    try:
+        rows = labelled_rows(window, ["score"])
+    except InputError as error:
+        return not_run(f"{error}")
+    if str(model.kind) == "regression":
+        return _regression(window, model, rows)
+    table = read_scores(rows, LABEL, rows_about=window.current.rows)
+    return _binary(window, model, table)
+
+
+def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
+    scores, labels, rows = (np.asarray(table.column(name).to_numpy(), dtype=float) for name in ("s", "y", "n"))
+    known = np.isin(labels, (0.0, 1.0)) & np.isfinite(scores)
+    came, total = int(rows[known].sum()), int(rows.sum())
+    coverage = _coverage(window, came, total, strange=int(rows[~known & np.isfinite(labels)].sum()))
+    if coverage.outcome == "not_run":
+        return not_run(coverage.reason or "", [coverage])
+    ones = labels[known] == 1
+    counts = score_counts(scores[known], rows[known] * ones, rows[known] * ~ones)
+    if not counts.positives.sum() or not counts.negatives.sum():
+        return not_run(
+            f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
+        )
+    return _judged(
+        window, model, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, spec_rows=total
+    )
+
+
+def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
+    error = f"(cast(score as double) - {LABEL})"
+    sums = rows.select(
+        f"count(*) as n, count({LABEL}) as came, sum({error} * {error}) as squares, "
+        f"sum({error} * {error} * {error} * {error}) as fourths, sum(abs({error})) as off, "
+        f"sum({LABEL}) as y, sum({LABEL} * {LABEL}) as yy"
+    ).to_pylist()[0]
+    came, total = int(sums["came"]), int(sums["n"])
+    coverage = _coverage(window, came, total, strange=0)
+    if coverage.outcome == "not_run":
+        return not_run(coverage.reason or "", [coverage])
+    mse, mae = sums["squares"] / came, sums["off"] / came
+    spread = sums["yy"] / came - (sums["y"] / came) ** 2
+    values = {"rmse": mse**0.5, "mae": mae, "mse": mse}
+    half_mse = 1.96 * (max(sums["fourths"] / came - mse * mse, 0.0) / came) ** 0.5
+    half_mae = 1.96 * (max(mse - mae * mae, 0.0) / came) ** 0.5
+    low, high = max(mse - half_mse, 0.0), mse + half_mse
+    intervals = {"rmse": (low**0.5, high**0.5), "mae": (mae - half_mae, mae + half_mae), "mse": (low, high)}
+    if spread > 0:
+        values["r2"] = 1 - mse / spread
+        intervals["r2"] = (1 - high / spread, 1 - low / spread)
+    return _judged(window, model, values, intervals, coverage, spec_rows=total)
+
+
+def _judged(
+    window: Window,
+    model: ModelSpec,
+    values: dict[str, float],
+    intervals: dict[str, tuple[float, float]],
+    coverage: Measure,
+    *,
+    spec_rows: int,
+) -> Finding:
+    known = dict(window.champion.metrics) if window.champion else {}
+    limits = limits_of(window.spec.performance, model.metric, known.get(model.metric))
+    measures = measured(values, intervals, limits, known)
+    outcome, sentence = told(measures, model.metric)
+    missing = coverage.details["missing"]
+    rest = f"; {missing:,} of {spec_rows:,} labels are still missing" if missing else ""
+    return Finding(outcome=outcome, reason=sentence + rest, measures=(*measures, coverage))
+
+
+def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure:
+    """How many labels have come, and whether that is enough."""
+    spec = window.spec.performance
+    share = came / total if total else None
+    low, high = wilson(came, total)
+    details = {"rows": total, "labels": came, "missing": total - came - strange, "neither_0_nor_1": strange}
+    reason = None
+    if not total:
+        reason = "the window has no row of the champion's"
+    elif came < spec.labels_rows or came < spec.labels_share * total:
+        wanted = max(spec.labels_rows, int(np.ceil(spec.labels_share * total)))
+        reason = f"{came:,} of {total:,} labels have come, {wanted:,} are needed"
+    return Measure(
+        method="share of labels",
+        score=share,
+        threshold=spec.labels_share,
+        low=low,
+        high=high,
+        outcome="not_run" if reason else "pass",
+        reason=reason,
+        details=details,
+    )
+
+
+def _model(window: Window) -> ModelSpec:
+    if window.model is None:
+        raise InputError(f"{window.subject}: is no model, so it has no performance.")
+    return window.model
+
+
+PERFORMANCE = Monitor(
+    kind="performance",
+    title="performance",
+    applies=lambda window: window.model is not None,
+    reference=lambda window: (window.training, window.labels_text),
+    judge=judge_performance,
+)

@@ -1,0 +1,281 @@
+"""The monitors of a model or a product, run on its newest window; each verdict is kept, and can be replayed.
+
+One that fails does not stop the others. The same window against the same reference is judged once: asked again, the
+verdict that was kept is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mesh_catalog import __version__
+from mesh_catalog.catalog.runs import finish_run, start_run
+from mesh_catalog.catalog.verdicts import (
+    MonitorKind,
+    Outcome,
+    VerdictRecord,
+    read_verdict,
+    record_verdict,
+    verdict_id,
+)
+from mesh_catalog.errors import InputError, MeshError, NotFoundError
+from mesh_catalog.monitoring.attribution import ATTRIBUTION
+from mesh_catalog.monitoring.bias import BIAS
+from mesh_catalog.monitoring.data_drift import DATA_DRIFT, PREDICTION_DRIFT
+from mesh_catalog.monitoring.error_estimate import ESTIMATED_ERROR
+from mesh_catalog.monitoring.estimate import ESTIMATED_PERFORMANCE
+from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
+from mesh_catalog.monitoring.operations import OPERATIONS
+from mesh_catalog.monitoring.performance import PERFORMANCE
+from mesh_catalog.monitoring.quality import DATA_QUALITY
+from mesh_catalog.monitoring.window import (
+    WHOLE,
+    Slice,
+    Window,
+    model_window,
+    pinned_window,
+    product_window,
+    slices_of,
+    utc_moment,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.monitoring.report import ReportFiles
+    from mesh_catalog.specs import ModelSpec, ProductSpec
+
+__all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "replay_verdict", "run_monitors"]
+
+MONITORS: tuple[Monitor, ...] = (
+    DATA_QUALITY,
+    DATA_DRIFT,
+    PREDICTION_DRIFT,
+    PERFORMANCE,
+    ESTIMATED_PERFORMANCE,
+    ESTIMATED_ERROR,
+    BIAS,
+    ATTRIBUTION,
+    OPERATIONS,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorRun:
+    """What the monitors of a subject said of its newest window."""
+
+    subject: str
+    verdicts: tuple[VerdictRecord, ...]
+    errors: tuple[MeshError, ...] = ()
+    """Of monitors that could not judge; the others' verdicts are kept."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return worst([verdict.outcome for verdict in self.verdicts])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A verdict as it was kept, and as it comes out again."""
+
+    kept: VerdictRecord
+    again: VerdictRecord
+
+    @property
+    def equal(self) -> bool:
+        same = ("outcome", "reason", "share", "limit", "measures", "reference_digest", "current_digest")
+        return all(getattr(self.kept, name) == getattr(self.again, name) for name in same)
+
+
+def run_monitors(
+    mesh: Mesh,
+    subject: ModelSpec | ProductSpec,
+    *,
+    kinds: Sequence[MonitorKind] | None = None,
+    slices: Sequence[str] | None = None,
+    session: Callable[[], SparkSession] | None = None,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> MonitorRun:
+    """Run every monitor that the subject's section asks for, on all rows and on each slice.
+
+    Args:
+        kinds: Only these.
+        slices: Only these, as verdicts write them; empty text: all rows together.
+        session: Opens Spark; without it monitors that need it say so.
+        tell: Given a line as each monitor begins.
+
+    Raises:
+        NotFoundError: The model has no champion, nothing is scored, or the product was never published.
+        InputError: A slice cannot be read.
+    """
+    window = replace(_window(mesh, subject), session=session)
+    chosen = [monitor for monitor in MONITORS if monitor.applies(window) and (kinds is None or monitor.kind in kinds)]
+    verdicts, errors = [], []
+    parts = _slices(window, slices)
+    for monitor in chosen:
+        tell(monitor.title)
+        for part in parts if monitor.sliced else parts[:1]:
+            if not monitor.sliced and part.column is not None:
+                continue
+            try:
+                verdicts.append(_judge(monitor, replace(window, slice=part)))
+            except MeshError as error:
+                errors.append(error)
+    return MonitorRun(subject=subject.name, verdicts=tuple(verdicts), errors=tuple(errors))
+
+
+def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
+    """The drift of a model's newest window from what its champion learned from: what retraining acts on.
+
+    Raises:
+        NotFoundError: The model has no champion, or nothing is scored.
+        StorageError: A profile, a table or the report cannot be read.
+
+    Cost: under a second, but for 5 s to import Evidently for the report, and an exact count of the few columns near
+    their threshold.
+    """
+    return _judge(DATA_DRIFT, _window(mesh, model))
+
+
+def replay_verdict(
+    mesh: Mesh, subject: ModelSpec | ProductSpec, beginning: str, *, session: Callable[[], SparkSession] | None = None
+) -> Replay:
+    """Judge an old verdict's window again, from the versions that it names; nothing is kept.
+
+    Args:
+        beginning: Of the verdict's id.
+
+    Raises:
+        NotFoundError: No such verdict of this subject, or its versions are gone.
+        InputError: It was made before verdicts named all that they rest on.
+    """
+    kept = read_verdict(mesh.catalog, beginning)
+    if kept.subject != subject.name:
+        raise NotFoundError(f"{subject.name}: the verdict {kept.id[:8]} is of {kept.subject}. Name that one.")
+    window = replace(pinned_window(_window(mesh, subject), kept), session=session)
+    monitor = next((one for one in MONITORS if one.kind == kept.kind and one.applies(window)), None)
+    if monitor is None:
+        raise InputError(
+            f"{subject.name}: its monitor section no longer asks for {kept.kind}. Write it again to replay."
+        )
+    return Replay(kept=kept, again=_record(monitor, window, _find(monitor, window)))
+
+
+def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
+    from mesh_catalog.specs import ModelSpec, MonitorSpec
+
+    if isinstance(subject, ModelSpec):
+        return model_window(mesh, subject, at=utc_moment())
+    return product_window(mesh, subject, subject.monitor or MonitorSpec(), at=utc_moment())
+
+
+def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
+    if asked is not None:
+        return [Slice.parse(text) for text in asked]
+    return [WHOLE, *slices_of(window)]
+
+
+def _find(monitor: Monitor, window: Window) -> Finding:
+    if window.slice.problem is not None:
+        return not_run(window.slice.problem)
+    if window.slice.column is not None:
+        problem = next((one.problem for one in _checked(window) if one.problem), None)
+        if problem:
+            return not_run(problem)
+    try:
+        return monitor.judge(window)
+    except InputError as error:
+        return not_run(str(error))
+
+
+def _checked(window: Window) -> Iterator[Slice]:
+    """The window's slice as one that its product allows: a column that is there, and not personal."""
+    from mesh_catalog.specs import SliceSpec
+
+    chosen = window.slice
+    edges = (chosen.low,) if chosen.low is not None else (0.0,)
+    numeric = chosen.low is not None
+    spec = SliceSpec(column=chosen.column or "", edges=edges if numeric else ())
+    return slices_of(replace(window, slice=WHOLE), [spec])
+
+
+def _judge(monitor: Monitor, window: Window) -> VerdictRecord:
+    """The verdict of a monitor: the one that is kept of this window already, or a new one."""
+    catalog, found = window.mesh.catalog, _id(monitor, window)
+    try:
+        return read_verdict(catalog, found)
+    except NotFoundError:
+        start_run(catalog, product=window.subject, kind="monitor", principal=window.mesh.principal, run_id=found)
+    try:
+        finding = _find(monitor, window)
+        verdict = _record(monitor, window, finding)
+        files = _report(monitor, window, finding, verdict)
+        verdict = replace(verdict, report_html=str(files.html), report_json=str(files.json))
+        record_verdict(catalog, verdict)
+    except MeshError as error:
+        finish_run(catalog, found, outcome="failed", message=str(error))
+        raise
+    finish_run(catalog, found, outcome="done", inputs=_inputs(window))
+    return verdict
+
+
+def _record(monitor: Monitor, window: Window, finding: Finding) -> VerdictRecord:
+    return VerdictRecord(
+        id=_id(monitor, window),
+        subject=window.subject,
+        subject_kind=window.subject_kind,
+        kind=monitor.kind,
+        slice=str(window.slice),
+        window_from=window.current.begins,
+        window_to=window.current.ends,
+        reference=_reference(monitor, window),
+        current=str(window.current),
+        model_version=window.champion.version if window.champion else None,
+        outcome=finding.outcome,
+        reason=finding.reason,
+        share=finding.share,
+        limit=finding.limit,
+        measures=finding.measures,
+        reference_digest=finding.reference_digest,
+        current_digest=finding.current_digest,
+        code_version=__version__,
+        created_at=datetime.now(UTC),
+    )
+
+
+def _report(monitor: Monitor, window: Window, finding: Finding, verdict: VerdictRecord) -> ReportFiles:
+    from mesh_catalog.monitoring.report import write_measures
+
+    day = verdict.window_to.date().isoformat() if verdict.window_to is not None else "window"
+    folder, name = window.mesh.settings.reports / window.subject, f"{day}-{verdict.id[:8]}"
+    where = f" where {verdict.slice}" if verdict.slice else ""
+    title = f"{window.subject}: {verdict.current}{where} against {verdict.reference or 'nothing'}"
+    if finding.write is not None:
+        return finding.write(folder, name, title)
+    return write_measures(verdict, monitor.title, folder=folder, name=name, title=title)
+
+
+def _reference(monitor: Monitor, window: Window) -> str:
+    return ", ".join(filter(None, monitor.reference(window)))
+
+
+def _id(monitor: Monitor, window: Window) -> str:
+    return verdict_id(
+        window.subject,
+        monitor.kind,
+        slice_text=str(window.slice),
+        reference=_reference(monitor, window),
+        current=str(window.current),
+        model_version=window.champion.version if window.champion else None,
+    )
+
+
+def _inputs(window: Window) -> dict[str, int]:
+    found = {window.current.product: window.current.last}
+    if window.model is not None and window.champion is not None and window.champion.training_version is not None:
+        found[window.model.training_name] = window.champion.training_version
+    return found

@@ -1,0 +1,321 @@
+"""What a monitor looks at: which versions of which product, against what, for which rows; all of it pinned.
+
+A window of a model is the newest versions of its predictions, one of a product its newest batches. Everything that a
+verdict depends on is a version or a moment in here, so that the same window can be judged again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from mesh_catalog.catalog.inventory import read_version_columns
+from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
+from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
+from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
+from mesh_catalog.catalog.versions import appended_from
+from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec, SliceSpec
+
+__all__ = [
+    "WHOLE",
+    "Part",
+    "Slice",
+    "Window",
+    "model_window",
+    "pinned_window",
+    "product_window",
+    "slices_of",
+    "utc_moment",
+]
+
+_GROUPS = 20
+_BASELINE_VERSIONS = 50
+_SLICE = re.compile(
+    r"(?P<column>\S+) (?:= (?P<value>.*)|in \[(?P<low>\S+), (?P<high>\S+)\)|(?P<missing>is missing))", re.S
+)
+_PIN = re.compile(r"(?P<name>[^@ ]+)@(?P<first>\d+)(?:\.\.(?P<last>\d+))?")
+_MOMENT = "as of "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Which rows of a window: all of them, those of one value of a column, or of one range."""
+
+    column: str | None = None
+    value: str | None = None
+    low: float | None = None
+    high: float | None = None
+    problem: str | None = None
+    """Why these rows cannot be picked."""
+
+    def __str__(self) -> str:
+        if self.column is None:
+            return ""
+        if self.low is not None:
+            return f"{self.column} in [{self.low:g}, {self.high:g})"
+        return f"{self.column} is missing" if self.value is None else f"{self.column} = {self.value}"
+
+    @classmethod
+    def parse(cls, text: str) -> Slice:
+        """What `str` wrote.
+
+        Raises:
+            InputError: It reads otherwise.
+        """
+        found = _SLICE.fullmatch(text)
+        if not text:
+            return WHOLE
+        try:
+            if found is not None and found["low"] is not None:
+                return cls(column=found["column"], low=float(found["low"]), high=float(found["high"]))
+        except ValueError:
+            found = None
+        if found is None:
+            raise InputError(f"slice '{text[:80]}' cannot be read. Write for example: channel = web")
+        return cls(column=found["column"], value=found["value"])
+
+
+WHOLE = Slice()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Versions first..last of a product: the rows that they added."""
+
+    product: str
+    first: int
+    last: int
+    begins: datetime | None = None
+    """Event time of the first row; None where it is not known."""
+    ends: datetime | None = None
+    rows: int = 0
+    whole: bool = False
+    """True where these versions' rows are the whole table."""
+
+    def __str__(self) -> str:
+        return f"{self.product}@{self.first}..{self.last}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    mesh: Mesh
+    subject: str
+    subject_kind: SubjectKind
+    spec: MonitorSpec
+    model: ModelSpec | None = None
+    current: Part
+    baseline: Part | None
+    """Of a model: what the champion scored before; of a product: the batches before. None where there is nothing."""
+    event_time: str | None
+    champion: ModelVersionRecord | None = None
+    labels: int | None = None
+    """Version of the target's product; None where it has none."""
+    at: datetime
+    """The moment as of which runs and freshness are judged."""
+    slice: Slice = WHOLE
+    session: Callable[[], SparkSession] | None = field(default=None, repr=False, compare=False)
+    """Opens Spark, for the monitors that need it."""
+
+    @property
+    def training(self) -> str | None:
+        """`product@version` of what the champion learned from."""
+        if self.model is None or self.champion is None:
+            return None
+        return f"{self.model.training_name}@{self.champion.training_version}"
+
+    @property
+    def labels_text(self) -> str | None:
+        return f"{self.model.target_product}@{self.labels}" if self.model and self.labels is not None else None
+
+    @property
+    def moment_text(self) -> str:
+        return f"{_MOMENT}{self.at.isoformat(timespec='seconds')}"
+
+
+def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
+    """The newest versions of the predictions whose event times lie within `monitor.window` of the newest one.
+
+    Raises:
+        NotFoundError: The model has no champion, or nothing is scored.
+    """
+    number = read_alias(mesh.catalog, model.name, "champion")
+    if number is None:
+        raise NotFoundError(f"{model.name}: has no champion yet. Train one: mesh train {model.name}")
+    records = read_versions(mesh.catalog, model.predictions_name)
+    if not records:
+        raise NotFoundError(f"{model.name}: nothing is scored yet. Score first: mesh score {model.name}")
+    kept = _newest(records, model.monitor)
+    target = latest_version(mesh.catalog, model.target_product)
+    return Window(
+        mesh=mesh,
+        subject=model.name,
+        subject_kind="model",
+        spec=model.monitor,
+        model=model,
+        current=_part(kept, whole=len(kept) == len(records)),
+        baseline=_scored_before(mesh, kept[0], records, number),
+        event_time=model.event_time,
+        champion=_champion(mesh, model, number),
+        labels=target.version if target else None,
+        at=at,
+    )
+
+
+def product_window(mesh: Mesh, product: ProductSpec, spec: MonitorSpec, *, at: datetime) -> Window:
+    """The newest batches of a product that lie within `window`; the newest version alone where it replaces its rows.
+
+    Raises:
+        NotFoundError: It was never published.
+    """
+    records = read_versions(mesh.catalog, product.name)
+    if not records:
+        raise NotFoundError(f"{product.name}: was never published. Publish it: mesh publish {product.name}")
+    start = appended_from(records, records[-1].version)
+    appended = [record for record in records if record.version >= start]
+    kept = _newest(appended, spec) if records[-1].mode == "append" else records[-1:]
+    before = [record for record in records if record.version < kept[0].version]
+    before = [record for record in before if record.version >= start] if records[-1].mode == "append" else before[-1:]
+    return Window(
+        mesh=mesh,
+        subject=product.name,
+        subject_kind="product",
+        spec=spec,
+        current=_part(kept, whole=kept[0].version == start),
+        baseline=_part(before[-_BASELINE_VERSIONS:]) if before else None,
+        event_time=product.contract.event_time,
+        at=at,
+    )
+
+
+def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
+    """The window of an old verdict: what it names instead of what is newest.
+
+    Raises:
+        NotFoundError: A version that it names is not in the catalog.
+    """
+    mesh, model = window.mesh, window.model
+    pins = {found["name"]: found for found in _PIN.finditer(f"{verdict.current}, {verdict.reference}")}
+    first = _PIN.match(verdict.current)
+    if first is None:
+        raise InputError(f"verdict {verdict.id}: says nothing about versions, so it cannot be replayed.")
+    current = _read_part(mesh, first["name"], int(first["first"]), int(first["last"] or first["first"]))
+    champion = window.champion
+    if model is not None and verdict.model_version is not None:
+        champion = _champion(mesh, model, verdict.model_version)
+    baseline = None
+    for found in _PIN.finditer(verdict.reference):
+        if found["name"] == current.product and found["last"] is not None:
+            baseline = _read_part(mesh, found["name"], int(found["first"]), int(found["last"]))
+    labels = pins.get(model.target_product) if model is not None else None
+    moment = verdict.reference.rpartition(_MOMENT)[2] if _MOMENT in verdict.reference else None
+    return replace(
+        window,
+        current=current,
+        baseline=baseline,
+        champion=champion,
+        labels=int(labels["first"]) if labels else window.labels,
+        at=datetime.fromisoformat(moment) if moment else verdict.created_at,
+        slice=Slice.parse(verdict.slice),
+    )
+
+
+def slices_of(window: Window, asked: Sequence[SliceSpec] | None = None) -> Iterator[Slice]:
+    """The slices that the section names, as the window's rows have them; one with a problem where it cannot be."""
+    from mesh_catalog.monitoring.rows import group_counts
+
+    columns = {
+        column.name: column
+        for column in read_version_columns(window.mesh.catalog, window.current.product, window.current.last)
+    }
+    for spec in window.spec.slices if asked is None else asked:
+        column = columns.get(spec.column)
+        if column is None:
+            hint = nearest(spec.column, columns)
+            told = f"{window.current.product} has no column '{spec.column[:80]}'.{hint}"
+            yield Slice(column=spec.column, value="*", problem=told)
+        elif column.personal:
+            yield Slice(column=spec.column, value="*", problem="the column is personal, so its values are not shown")
+        elif spec.edges and not re.match(r"(tinyint|smallint|int|bigint|float|double|decimal)", column.spark_type):
+            yield Slice(column=spec.column, value="*", problem=f"edges need a number, and it is {column.spark_type}")
+        elif spec.edges:
+            edges = (float("-inf"), *spec.edges, float("inf"))
+            yield from (Slice(column=spec.column, low=a, high=b) for a, b in pairwise(edges))
+        else:
+            groups = group_counts(window, spec.column, limit=_GROUPS)
+            yield from (Slice(column=spec.column, value=value) for value in groups)
+
+
+def _newest(records: Sequence[VersionRecord], spec: MonitorSpec) -> list[VersionRecord]:
+    """The versions of the newest window, oldest first."""
+    kept = [records[-1]]
+    newest = max((record.event_to for record in records if record.event_to is not None), default=None)
+    for record in reversed(records[:-1]):
+        if newest is None or record.event_from is None or record.event_from < newest - spec.window:
+            break
+        kept.append(record)
+    return kept[::-1]
+
+
+def _part(records: Sequence[VersionRecord], *, whole: bool = False) -> Part:
+    return Part(
+        product=records[0].product,
+        first=records[0].version,
+        last=records[-1].version,
+        begins=min((one.event_from for one in records if one.event_from is not None), default=None),
+        ends=max((one.event_to for one in records if one.event_to is not None), default=None),
+        rows=sum(record.rows for record in records),
+        whole=whole,
+    )
+
+
+def _read_part(mesh: Mesh, product: str, first: int, last: int) -> Part:
+    records = read_versions(mesh.catalog, product)
+    kept = [record for record in records if first <= record.version <= last]
+    if not kept:
+        raise NotFoundError(f"{product}: its versions {first}..{last} are not in the catalog any more.")
+    return _part(kept, whole=first <= appended_from(records, last))
+
+
+def _champion(mesh: Mesh, model: ModelSpec, number: int) -> ModelVersionRecord:
+    found = next((one for one in read_model_versions(mesh.catalog, model.name) if one.version == number), None)
+    if found is None or found.training_version is None:
+        raise NotFoundError(
+            f"{model.name} v{number}: the catalog does not say what it learned from. "
+            f"Train it anew: mesh train {model.name}"
+        )
+    return found
+
+
+def _scored_before(mesh: Mesh, start: VersionRecord, records: Sequence[VersionRecord], champion: int) -> Part | None:
+    """The first versions that the champion alone scored, before the window."""
+    from mesh_catalog.lake.profiles import load_profile
+    from mesh_catalog.models.frame import MODEL_VERSION
+
+    kept: list[VersionRecord] = []
+    for record in records:
+        if record.version >= start.version or len(kept) == _BASELINE_VERSIONS:
+            break
+        try:
+            column = load_profile(mesh, record.product, record.version).columns.get(MODEL_VERSION)
+        except MeshError:
+            break  # a damaged profile takes the baseline, not the monitors that need none
+        if column is not None and set(column.values or ()) == {champion}:
+            kept.append(record)
+        elif kept:
+            break
+    return _part(kept) if kept else None
+
+
+def utc_moment() -> datetime:
+    """Now, to the second: a verdict's moment."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,154 @@
+"""The facts of a decision, as they are in the catalog now. No Spark, no MLflow.
+
+Only what the policy asks for is read, so that a turn that finds nothing costs milliseconds; a KPI is computed, which
+opens its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mesh_catalog.catalog.decisions import RetrainingRecord, read_decisions, read_retrainings
+from mesh_catalog.catalog.models import ModelVersionRecord, read_model_versions
+from mesh_catalog.catalog.retrain_requests import open_requests
+from mesh_catalog.catalog.reviews import list_reviews, open_review_of
+from mesh_catalog.catalog.verdicts import read_verdicts
+from mesh_catalog.catalog.versions import latest_version, newest_event, read_versions
+from mesh_catalog.contracts.semantic_version import version_step
+from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, Window
+from mesh_catalog.retraining.triggers import VERDICT_KINDS
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import KpiTrigger, ModelSpec, TriggerKind
+
+__all__ = ["read_facts"]
+
+_WINDOWS = 20
+"""Verdicts of a monitor that are looked at, at least."""
+
+
+def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
+    """What is known of a model now.
+
+    Raises:
+        NotFoundError: The policy names a KPI that does not exist.
+        StorageError: The catalog, or a KPI's table, cannot be read.
+    """
+    policy, catalog = model.retrain, mesh.catalog
+    versions = read_model_versions(catalog, model.name)
+    review = open_review_of(catalog, model.name)
+    new_rows, new_versions = _new_data(mesh, model, versions) if "new_data" in policy.on else (0, 0)
+    return Facts(
+        clock=newest_event(catalog, (*model.input_products, model.predictions_name)),
+        windows=[window for kind in policy.on if kind in VERDICT_KINDS for window in _windows(mesh, model, kind)],
+        trainings=_trainings(mesh, model, versions),
+        requests=[
+            Request(id=one.id, trigger=one.kind, reason=one.reason) for one in open_requests(catalog, model.name)
+        ],
+        new_rows=new_rows,
+        new_versions=new_versions,
+        contracts=_changed_contracts(mesh, model, versions) if "contract" in policy.on else (),
+        kpi=_kpi(mesh, policy.kpi) if policy.kpi is not None and "kpi" in policy.on else (),
+        review=review.id if review else None,
+    )
+
+
+def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
+    """Verdicts, newest window first; of a window that was judged again, by a new champion's side, the newest."""
+    limit = max(_WINDOWS, 2 * model.retrain.of)
+    found: dict[str, Window] = {}
+    for one in read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[trigger], limit=limit):
+        window = Window(
+            id=one.id, trigger=trigger, outcome=one.outcome, start=one.window_from, end=one.window_to, reason=one.reason
+        )
+        found.setdefault(one.current, window)
+    return list(found.values())
+
+
+def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:
+    """The loop's trainings and those by `mesh train`, newest first."""
+    ends = {record.version: record.event_to for record in read_versions(mesh.catalog, model.training_name)}
+    made = {one.retraining_id: ends.get(one.training_version or -1) for one in versions if one.retraining_id}
+    looked_at = max((one.closed_at for one in list_reviews(mesh.catalog, model.name) if one.closed_at), default=None)
+    taken_back = {
+        one.from_version: one.at for one in read_decisions(mesh.catalog, model.name) if one.action == "rollback"
+    }
+    found = []
+    for record in read_retrainings(mesh.catalog, model.name):
+        told = record.state.get("clock")
+        at = datetime.fromisoformat(told) if told else made.get(record.id)
+        found.append((record.started_at, _training(record, at, taken_back, looked_at)))
+    for one in versions:
+        if one.retraining_id is None:
+            at = ends.get(one.training_version or -1)
+            found.append((one.created_at, Training(id=f"v{one.version}", at=at, outcome="by_hand")))
+    return [training for _, training in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _training(
+    record: RetrainingRecord,
+    at: datetime | None,
+    taken_back: Mapping[int | None, datetime],
+    looked_at: datetime | None,
+) -> Training:
+    outcome: Any = record.outcome or "open"
+    back = taken_back.get(record.state.get("challenger"))
+    if outcome == "promote" and back is not None and record.finished_at is not None and back >= record.finished_at:
+        outcome = "rollback"
+    answers = [*record.state.get("answers", ()), record.state.get("verdict")]
+    return Training(
+        id=record.id,
+        at=at,
+        outcome=outcome,
+        fits=1 + len(record.state.get("searched", ())),
+        answers=frozenset(one for one in answers if one),
+        reviewed=looked_at is not None and record.started_at <= looked_at,
+    )
+
+
+def _new_data(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> tuple[int, int]:
+    """Rows of the target's product, and versions of all products, that the newest training did not see."""
+    seen: Mapping[str, int] = versions[-1].inputs if versions else {}
+    rows = count = 0
+    for product in model.input_products:
+        known = read_versions(mesh.catalog, product)
+        later = [one for one in known if one.version > seen.get(product, -1)]
+        count += len(later)
+        if product == model.target_product and later:
+            before = next((one.total_rows for one in known if one.version == seen.get(product)), 0)
+            total = later[-1].total_rows
+            known_totals = total is not None and before is not None
+            rows = max(0, total - before) if known_totals else sum(one.rows for one in later)  # type: ignore[operator]
+    return rows, count
+
+
+def _changed_contracts(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[str]:
+    """Products whose newest version was published under another contract than the newest training learned by."""
+    learned: Mapping[str, str] = versions[-1].contract_versions if versions else {}
+    found = []
+    for product in model.input_products:
+        newest = latest_version(mesh.catalog, product)
+        before = learned.get(product)
+        if newest is not None and before and version_step(before, newest.contract_version) not in ("none", "patch"):
+            found.append(f"contract of {product}: {before} → {newest.contract_version}")
+    return found
+
+
+def _kpi(mesh: Mesh, rule: KpiTrigger) -> list[KpiValue]:
+    """The KPI's periods that are over, oldest first."""
+    from mesh_catalog.lake.kpi import compute_kpi, period_end  # late: DataFusion
+
+    found = compute_kpi(mesh, rule.name)
+    newest = newest_event(mesh.catalog, (found.definition.source,))
+    values = []
+    for point in found.points:
+        if point.period is None:
+            return []
+        end = period_end(point.period, found.definition.grain)
+        if newest is not None and end <= newest:
+            value = None if point.value is None else float(point.value)
+            values.append(KpiValue(end=end, value=value, meets_target=point.meets_target))
+    return values[-rule.periods - 1 :]

@@ -1,0 +1,238 @@
+"""A challenger takes over from a champion, step by step: begin, take stock, apply, and again until it is through.
+
+Every function may be called again after a crash, by whomever, and in any order: a rollout is begun once, a step is left
+once, and how it ends is decided once. The decision is written down before aliases move, so that a killed runner's
+decision is carried out by the next one, and none is ever turned round half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
+from uuid import NAMESPACE_URL, uuid5
+
+from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
+from mesh_catalog.catalog.models import read_alias, set_alias
+from mesh_catalog.catalog.rollouts import (
+    RolloutRecord,
+    advance_rollout,
+    decide_rollout,
+    finish_rollout,
+    insert_rollout,
+    open_rollout,
+    read_rollout,
+    read_rollouts,
+)
+from mesh_catalog.catalog.store import utc_now
+from mesh_catalog.errors import InputError
+from mesh_catalog.retraining.judge import Observations, Stock, judge
+from mesh_catalog.retraining.protection import require_protection
+
+if TYPE_CHECKING:
+    from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.specs import ModelSpec
+
+__all__ = [
+    "Aliases",
+    "Look",
+    "StepwiseRollout",
+    "apply_stock",
+    "begin_rollout",
+    "end_rollout",
+    "open_aliases",
+    "take_stock",
+]
+
+
+class Aliases(Protocol):
+    """Where the versions that serve are looked up; MLflow's registry."""
+
+    def set_alias(self, model: str, alias: Literal["champion", "challenger"], version: int | None) -> None:
+        """Let an alias stand for a version, or for none; idempotent."""
+
+
+Look = Callable[["Mesh", "ModelSpec", RolloutRecord], Observations]
+"""Gives what was observed of the step that a rollout is in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepwiseRollout:
+    """Brings a challenger into production by turns, for a loop that knows no more of it."""
+
+    aliases: Aliases | None = None
+    """MLflow's registry where None."""
+    look: Look | None = None
+    """As of `take_stock`."""
+
+    def turn(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, retraining_id: str) -> Stock:
+        """Begin the rollout where it has not begun, take stock and act on it; returns what was done.
+
+        Raises:
+            As `begin_rollout`, `take_stock` and `apply_stock`.
+        """
+        record = begin_rollout(
+            mesh,
+            model,
+            champion=champion,
+            challenger=challenger,
+            retraining_id=retraining_id,
+            aliases=self.aliases,
+        )
+        stock = take_stock(mesh, model, record, look=self.look)
+        apply_stock(mesh, model, record, stock, aliases=self.aliases)
+        return stock
+
+
+def begin_rollout(
+    mesh: Mesh,
+    model: ModelSpec,
+    *,
+    champion: int,
+    challenger: int,
+    retraining_id: str | None = None,
+    aliases: Aliases | None = None,
+) -> RolloutRecord:
+    """Open the rollout of a challenger; the one that is open, or was ended, where it was begun already.
+
+    Args:
+        retraining_id: What made the challenger. The same challenger of the same retraining is one rollout.
+
+    Raises:
+        InputError: model.yaml has no `rollout`.
+        GateRefusedError: It could not be protected; says what is missing.
+        ConflictError: Another rollout of the model is open.
+        NotFoundError: The catalog does not know the model.
+    """
+    from mesh_catalog.retraining.observing import newest_event
+
+    plan = model.rollout
+    if plan is None:
+        raise InputError(f"{model.name}: model.yaml says no rollout. Add one, for example rollout: {{steps: [shadow]}}")
+    told = f"mesh:rollout:{model.name}:{champion}:{challenger}:{retraining_id}"
+    rollout_id = uuid5(NAMESPACE_URL, told).hex
+    record = next((one for one in read_rollouts(mesh.catalog, model.name) if one.id == rollout_id), None)
+    if record is None:
+        require_protection(mesh, model, plan, champion=champion, challenger=challenger)
+        record = insert_rollout(
+            mesh.catalog,
+            rollout_id,
+            model.name,
+            plan,
+            champion=champion,
+            challenger=challenger,
+            retraining_id=retraining_id,
+            event_from=newest_event(mesh, model),
+        )
+    if record.action is None and read_alias(mesh.catalog, model.name, "challenger") != challenger:
+        (aliases or open_aliases(mesh)).set_alias(model.name, "challenger", challenger)
+        set_alias(mesh.catalog, model.name, "challenger", challenger, reason="rollout began", at=utc_now())
+    return record
+
+
+def take_stock(
+    mesh: Mesh,
+    model: ModelSpec,
+    rollout: RolloutRecord,
+    *,
+    look: Look | None = None,
+) -> Stock:
+    """What is to be done with a rollout now, and why; changes nothing.
+
+    Args:
+        look: Gives what was observed of the step; from profiles, verdicts and KPIs where None.
+
+    Raises:
+        NotFoundError: A KPI or version that an alarm needs is gone.
+        StorageError: A profile or table cannot be read.
+    """
+    from mesh_catalog.retraining.observing import observe
+
+    known = read_rollout(mesh.catalog, rollout.id)
+    if known.action is not None:
+        return Stock(action=known.action, reasons=known.reasons, evidence=known.evidence)
+    return judge(known.position, (look or observe)(mesh, model, known), known.plan)
+
+
+def apply_stock(
+    mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, stock: Stock, *, aliases: Aliases | None = None
+) -> RolloutRecord:
+    """Do what the stock says; returns the rollout as it is now.
+
+    A stock that was taken of a step which the rollout has left moves nothing on.
+
+    Args:
+        rollout: As it was when the stock was taken.
+
+    Raises:
+        StorageError: MLflow cannot be reached; the decision stands, and the next call carries it out.
+    """
+    if stock.action == "advance":
+        told = stock.evidence.get("event_to")
+        return advance_rollout(
+            mesh.catalog,
+            rollout.id,
+            from_position=rollout.position,
+            event_from=datetime.fromisoformat(told) if told else rollout.event_from,
+            reasons=stock.reasons,
+            evidence=stock.evidence,
+        )
+    if stock.action == "wait":
+        return read_rollout(mesh.catalog, rollout.id)
+    decided = decide_rollout(
+        mesh.catalog,
+        rollout.id,
+        stock.action,
+        from_position=rollout.position,
+        reasons=stock.reasons,
+        evidence=stock.evidence,
+    )
+    return _carry_out(mesh, decided, aliases)
+
+
+def end_rollout(mesh: Mesh, model: str, *, reason: str, aliases: Aliases | None = None) -> RolloutRecord | None:
+    """Send all back by hand, or carry out what was decided already; None where no rollout is open."""
+    record = open_rollout(mesh.catalog, model)
+    if record is None:
+        return None
+    decided = decide_rollout(
+        mesh.catalog, record.id, "back", from_position=record.position, reasons=(reason,), evidence={}
+    )
+    return _carry_out(mesh, decided, aliases)
+
+
+def _carry_out(mesh: Mesh, record: RolloutRecord, aliases: Aliases | None) -> RolloutRecord:
+    """Move the aliases as it was decided, record the decision, close the rollout; each step may be done again."""
+    if record.action is None or record.finished_at is not None:
+        return record
+    registry, now = aliases or open_aliases(mesh), utc_now()
+    promoted = record.action == "promote"
+    reason = "; ".join(record.reasons)
+    if promoted:
+        registry.set_alias(record.model, "champion", record.challenger)
+        set_alias(mesh.catalog, record.model, "champion", record.challenger, reason=reason, at=now)
+    registry.set_alias(record.model, "challenger", None)
+    set_alias(mesh.catalog, record.model, "challenger", None, reason=f"rollout ended: {record.action}", at=now)
+    record_decision(
+        mesh.catalog,
+        DecisionRecord(
+            id=record.id,
+            model=record.model,
+            action="promote" if promoted else "rollback",
+            reasons=record.reasons,
+            at=now,
+            principal=mesh.principal,
+            from_version=record.champion if promoted else record.challenger,
+            to_version=record.challenger if promoted else record.champion,
+            evidence=record.evidence,
+        ),
+    )
+    return finish_rollout(mesh.catalog, record.id)
+
+
+def open_aliases(mesh: Mesh) -> Aliases:
+    """MLflow's registry."""
+    from mesh_catalog.models.registry import open_registry  # late: mlflow takes 4 s
+
+    return open_registry(mesh.settings)

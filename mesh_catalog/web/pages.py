@@ -1,0 +1,99 @@
+"""Pages: verdicts over time, alerts, incidents. Plain HTML without scripts; all text is escaped.
+
+The timeline is also a page of its own for `mesh timeline --open`, which links to Evidently's reports on this disk.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from mesh_catalog.catalog.timeline import Timeline, TimelineCell, TimelineRow, Window
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["render", "timeline_page"]
+
+_MARKS = {"pass": "", "warn": "!", "fail": "×", "not_run": "?"}
+_WIDTH, _HEIGHT = 120, 18
+
+
+def timeline_page(found: Timeline, *, local: bool = False) -> str:
+    """The timeline as an HTML document.
+
+    Args:
+        local: For a file on this disk: without navigation, and with links to the reports.
+    """
+    return render("timeline.html", timeline=found, local=local)
+
+
+def render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # late: only where a page is made
+
+    made = Environment(
+        loader=PackageLoader("mesh_catalog.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"drawn": _drawn, "file_url": _file_url, "mark": _MARKS.get, "number": _number, "told": _told}
+    return made
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _told(cell: TimelineCell, window: Window) -> str:
+    score = f", {_number(cell.score)}" if cell.score is not None else ""
+    limit = f" (limit {_number(cell.threshold)})" if cell.threshold is not None else ""
+    reason = f": {cell.reason}" if cell.reason else ""
+    return f"{window.label}: {cell.outcome.replace('_', ' ')}{score}{limit}{reason}"
+
+
+def _file_url(path: str) -> str:
+    return Path(path).absolute().as_uri()
+
+
+def _drawn(row: TimelineRow) -> Markup:
+    """The scores as a line, and the limit across it where it lies within their range."""
+    scores = [None if cell is None else cell.score for cell in row.cells]
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    if len(known) < 2:
+        return Markup("")
+    newest = row.newest
+    limit = newest.threshold if newest is not None else None
+    least, most = min(known), max(known)
+    points = " ".join(
+        f"{_across(index, len(scores)):.1f},{_down(score, least, most):.1f}"
+        for index, score in enumerate(scores)
+        if score is not None
+    )
+    line = ""
+    if limit is not None and least <= limit <= most and most > least:
+        at = f"{_down(limit, least, most):.1f}"
+        line = f'<line x1="0" y1="{at}" x2="{_WIDTH}" y2="{at}"/>'
+    # numbers only, so there is nothing in it to escape
+    return Markup(
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" aria-hidden="true">{line}<polyline points="{points}"/></svg>'
+    )
+
+
+def _across(index: int, count: int) -> float:
+    return 2 + index * (_WIDTH - 4) / max(count - 1, 1)
+
+
+def _down(score: float, least: float, most: float) -> float:
+    share = (score - least) / (most - least) if most > least else 0.5
+    return _HEIGHT - 2 - share * (_HEIGHT - 4)
