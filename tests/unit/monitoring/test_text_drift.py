@@ -37,10 +37,14 @@ def evidently(method: str, reference: list[Any], current: list[Any], threshold: 
     return float(found.drift_score), bool(found.drifted)
 
 
-@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize(
-    ("method", "rows", "threshold"),
-    [("perc_text_content_drift", 400, 0.95), ("abs_text_content_drift", 1100, 0.55)],
+    ("method", "rows", "threshold", "apart"),
+    [
+        ("perc_text_content_drift", 400, 0.95, True),
+        ("abs_text_content_drift", 1100, 0.55, False),
+        pytest.param("perc_text_content_drift", 400, 0.95, False, marks=pytest.mark.slow),
+        pytest.param("abs_text_content_drift", 1100, 0.55, True, marks=pytest.mark.slow),
+    ],
 )
 def test_text_is_evidentlys(method: str, rows: int, threshold: float, *, apart: bool) -> None:
     reference, current = texts(1, rows, apart=False), texts(2, rows - 50, apart=apart)
