@@ -22,6 +22,7 @@ from mesh_catalog.retraining.facts import Facts
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide, unhelpful_trainings
 from mesh_catalog.retraining.reading import read_facts
+from mesh_catalog.retraining.rollout import StepwiseRollout
 from mesh_catalog.retraining.steps import Turn, take_steps
 from mesh_catalog.retraining.trainer import SparkTrainer
 
@@ -76,7 +77,7 @@ def retrain_model(
         reason: Of the request.
         tell: Given a line of progress at each step.
         trainer: Who trains and compares; Spark where None.
-        rollout: Who brings a challenger into production; it is promoted at once where None.
+        rollout: Who brings a challenger into production; where None, step by step if model.yaml says so, else at once.
         stop: Asked between two steps: True leaves the rest to the next turn.
         lease_seconds: After so long a dead runner's model is free.
 
@@ -102,7 +103,7 @@ def retrain_model(
             mesh=mesh,
             model=model,
             trainer=trainer or SparkTrainer(session, tell),
-            rollout=rollout,
+            rollout=rollout or (StepwiseRollout() if model.rollout else None),
             lease=lease,
             tell=tell,
             stop=stop,

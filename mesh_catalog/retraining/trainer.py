@@ -5,11 +5,12 @@ The state machine knows only these protocols, so that another engine can stand i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mesh_catalog.retraining.compare import Comparison, compare_versions
+from mesh_catalog.retraining.judge import Stock
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["Rollout", "SparkTrainer", "Stock", "Trainer"]
+__all__ = ["Rollout", "SparkTrainer", "Trainer"]
 
 
 class Trainer(Protocol):
@@ -36,15 +37,6 @@ class Trainer(Protocol):
         Args:
             obliged: The champion must not stay: the challenger need only not be surely worse.
         """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stock:
-    """How a rollout stands."""
-
-    action: Literal["wait", "advance", "promote", "back"]
-    reasons: tuple[str, ...]
-    evidence: Mapping[str, Any]
 
 
 class Rollout(Protocol):

@@ -19,11 +19,11 @@ from mesh_catalog.catalog.reviews import close_review, open_review_of
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import GateRefusedError, StorageError
 from mesh_catalog.models.registry import open_registry
+from mesh_catalog.retraining.judge import Stock
 from mesh_catalog.retraining.loop import RetrainResult, retrain_model
 from mesh_catalog.retraining.search import RANGES, Variant, draw_variants, plain_variant
 from mesh_catalog.retraining.status import read_status
 from mesh_catalog.retraining.steps import TRIES
-from mesh_catalog.retraining.trainer import Stock
 from mesh_catalog.retraining.watch import until_stopped
 from mesh_catalog.specs import BudgetSpec, FeatureRef, ModelSpec, RetrainSpec
 from tests.unit.retraining.local import MODEL, OWNER, LocalTrainer, opened
