@@ -250,7 +250,7 @@ REAL_FILES = [
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
-    return column.dtype == object and column.nunique() > column.count() * 0.5
+    return bool(column.dtype == object and column.nunique() > column.count() * 0.5)
 
 
 @pytest.mark.parametrize(
