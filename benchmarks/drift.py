@@ -340,14 +340,7 @@ def _wide_columns(rng: np.random.Generator, rows: int, side: int) -> dict[str, A
     columns: dict[str, Any] = {}
     for number in range(20):
         shift = 0.3 * side * (number % 4 == 0)
-        kinds: list[Callable[[], Rows]] = [
-            lambda shift=shift: rng.normal(shift, 1, rows),
-            lambda shift=shift: np.exp(rng.normal(shift, 1.2, rows)),
-            lambda shift=shift: rng.gamma(2 + shift, 1, rows),
-            lambda: rng.integers(0, 100_000, rows),
-            lambda: rng.pareto(2.5, rows),
-        ]
-        columns[f"n{number:02d}"] = kinds[number % 5]()
+        columns[f"n{number:02d}"] = _numbers(rng, number % 5, shift, rows)
     for number, words in enumerate((2, 5, 12, 50, 500)):
         share = np.ones(words)
         share[0] += side * (number == 2)
@@ -370,6 +363,16 @@ def part_files(folder: Path, rows: int, *, limit: int | None = None) -> dict[str
         "processor_ratio": round(ours.processor_seconds / theirs.processor_seconds, 3),
         "memory_ratio": round(ours.mebibytes / theirs.mebibytes, 3),
     }
+
+
+def _numbers(rng: np.random.Generator, kind: int, shift: float, rows: int) -> Rows:
+    if kind == 0:
+        return rng.normal(shift, 1, rows)
+    if kind == 1:
+        return np.exp(rng.normal(shift, 1.2, rows))
+    if kind == 2:
+        return rng.gamma(2 + shift, 1, rows)
+    return rng.integers(0, 100_000, rows) if kind == 3 else rng.pareto(2.5, rows)
 
 
 def part_profiles(folder: Path) -> dict[str, Any]:

@@ -102,15 +102,14 @@ def _spec(methods: tuple[str, ...], thresholds: tuple[str, ...], correction: str
     """What the options say; None where they say nothing."""
     from typing import cast, get_args
 
-    from mesh_catalog.errors import listed
+    from mesh_catalog.errors import nearest
     from mesh_catalog.specs import DriftMethod, DriftSpec, MethodChoice
 
     named, limits = _by_column(methods), _by_column(thresholds)
     for method in named.values():
         if method not in get_args(DriftMethod):
-            raise click.BadParameter(
-                f"'{method[:40]}' is not known. Allowed: {listed(get_args(DriftMethod))}.", param_hint="--method"
-            )
+            near = nearest(method, get_args(DriftMethod)) or f" Allowed: {', '.join(get_args(DriftMethod))}."
+            raise click.BadParameter(f"'{method[:40]}' is not known.{near}", param_hint="--method")
     choices = {
         name: MethodChoice(method=cast("DriftMethod | None", named.get(name)), threshold=_number(limits.get(name)))
         for name in {**named, **limits}

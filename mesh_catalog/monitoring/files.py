@@ -107,7 +107,7 @@ class FileSide:
         from pyarrow import parquet
 
         if not hasattr(self._own, "source"):
-            self._own.source = parquet.ParquetFile(self._stored, memory_map=True)
+            self._own.source = parquet.ParquetFile(self._stored)
         source: parquet.ParquetFile = self._own.source
         return source
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, cast, get_args
 
-from mesh_catalog.errors import listed
+from mesh_catalog.errors import nearest
 from mesh_catalog.specs import DriftMethod, DriftSpec, DriftType, MethodChoice
 from mesh_catalog.workspace.section import Section
 
@@ -40,9 +40,9 @@ def read_drift(section: Section) -> DriftSpec:
 def _choice(section: Section) -> MethodChoice:
     method = section.data.get("method")
     if method is not None and method not in get_args(DriftMethod):
-        raise section.error(
-            f"method '{str(method)[:40]}' is not known. Allowed: {listed(get_args(DriftMethod))}.", "method"
-        )
+        known = get_args(DriftMethod)
+        near = nearest(str(method), known) or f" Allowed: {', '.join(known)}."
+        raise section.error(f"method '{str(method)[:40]}' is not known.{near}", "method")
     if section.data.get("threshold") is None:
         return MethodChoice(method=method)
     return MethodChoice(method=method, threshold=section.number("threshold", least=0, most=1e9, default=0))
