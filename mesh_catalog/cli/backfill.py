@@ -36,7 +36,7 @@ def parse_period(start: str | None, end: str | None, step: str | None) -> Period
     Raises:
         click.UsageError: One of the two ends is missing, or a text is no time or no length of time.
     """
-    from mesh_catalog.specs import parse_duration
+    from mesh_catalog.contracts.durations import parse_duration
 
     if start is None and end is None:
         if step is not None:
@@ -67,8 +67,8 @@ def backfill_products(
     from mesh_catalog.access.rights import require_publishable
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.contracts.durations import parse_duration
     from mesh_catalog.lake.backfill import plan_backfill, require_backfill, split_period
-    from mesh_catalog.specs import parse_duration
 
     for product in order:  # all of them before anything is written
         require_publishable(mesh, product)

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from mesh_catalog.contracts.durations import parse_duration
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import DocumentError, listed, nearest
-from mesh_catalog.specs import parse_duration
 
 __all__ = ["Section", "read_entries"]
 
