@@ -6,6 +6,7 @@ noted in the catalog (`catalog/mirroring.py`). Where everything is told, MLflow 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.mirroring import mark_mirrored, read_unmirrored
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.decisions import DecisionRecord
 
-__all__ = ["mirror_decisions"]
+__all__ = ["Mirror", "mirror_decisions"]
+
+Mirror = Callable[["Mesh", str], object]
+"""Tells the registry what it does not know of a model, as `mirror_decisions` does."""
 
 
 def mirror_decisions(mesh: Mesh, model: str) -> bool:

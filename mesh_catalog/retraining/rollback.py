@@ -10,8 +10,8 @@ from uuid import uuid4
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
 from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.errors import GateRefusedError, NotFoundError
-from mesh_catalog.models.mirror import mirror_decisions
-from mesh_catalog.retraining.rollout import Aliases, end_rollout
+from mesh_catalog.models.mirror import Mirror, mirror_decisions
+from mesh_catalog.retraining.rollout import end_rollout
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -33,7 +33,7 @@ def rollback_model(
     *,
     to_version: int | None = None,
     reason: str = "asked for by hand",
-    aliases: Aliases | None = None,
+    mirror: Mirror = mirror_decisions,
 ) -> RollbackResult:
     """Make an earlier version the champion again; an open rollout ends first, all back.
 
@@ -50,7 +50,7 @@ def rollback_model(
         raise NotFoundError(
             f"{model}: no version v{to_version}. There is: {', '.join(f'v{v}' for v in sorted(known))}."
         )
-    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", aliases=aliases)
+    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", mirror=mirror)
     if ended is not None and ended.action == "back" and to_version in (None, ended.champion):
         # what came last is the rollout: it is what one step back undoes
         return RollbackResult(model=model, from_version=ended.challenger, to_version=ended.champion)
@@ -71,7 +71,7 @@ def rollback_model(
         evidence={},
     )
     record_decision(mesh.catalog, decision, aliases={"champion": target})
-    mirror_decisions(mesh, model)
+    mirror(mesh, model)
     return RollbackResult(model=model, from_version=current, to_version=target)
 
 

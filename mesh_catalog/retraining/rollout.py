@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
@@ -27,6 +27,7 @@ from mesh_catalog.catalog.rollouts import (
 )
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import InputError
+from mesh_catalog.models.mirror import Mirror, mirror_decisions
 from mesh_catalog.retraining.judge import Observations, Stock, judge
 from mesh_catalog.retraining.protection import require_protection
 
@@ -35,22 +36,13 @@ if TYPE_CHECKING:
     from mesh_catalog.specs import ModelSpec
 
 __all__ = [
-    "Aliases",
     "Look",
     "StepwiseRollout",
     "apply_stock",
     "begin_rollout",
     "end_rollout",
-    "open_aliases",
     "take_stock",
 ]
-
-
-class Aliases(Protocol):
-    """Where the versions that serve are looked up; MLflow's registry."""
-
-    def set_alias(self, model: str, alias: Literal["champion", "challenger"], version: int | None) -> None:
-        """Let an alias stand for a version, or for none; idempotent."""
 
 
 Look = Callable[["Mesh", "ModelSpec", RolloutRecord], Observations]
@@ -61,8 +53,7 @@ Look = Callable[["Mesh", "ModelSpec", RolloutRecord], Observations]
 class StepwiseRollout:
     """Brings a challenger into production by turns, for a loop that knows no more of it."""
 
-    aliases: Aliases | None = None
-    """MLflow's registry where None."""
+    mirror: Mirror = mirror_decisions
     look: Look | None = None
     """As of `take_stock`."""
 
@@ -78,10 +69,10 @@ class StepwiseRollout:
             champion=champion,
             challenger=challenger,
             retraining_id=retraining_id,
-            aliases=self.aliases,
+            mirror=self.mirror,
         )
         stock = take_stock(mesh, model, record, look=self.look)
-        apply_stock(mesh, model, record, stock, aliases=self.aliases)
+        apply_stock(mesh, model, record, stock, mirror=self.mirror)
         return stock
 
 
@@ -92,7 +83,7 @@ def begin_rollout(
     champion: int,
     challenger: int,
     retraining_id: str | None = None,
-    aliases: Aliases | None = None,
+    mirror: Mirror = mirror_decisions,
 ) -> RolloutRecord:
     """Open the rollout of a challenger; the one that is open, or was ended, where it was begun already.
 
@@ -126,8 +117,8 @@ def begin_rollout(
             event_from=newest_event(mesh, model),
         )
     if record.action is None and read_alias(mesh.catalog, model.name, "challenger") != challenger:
-        (aliases or open_aliases(mesh)).set_alias(model.name, "challenger", challenger)
         set_alias(mesh.catalog, model.name, "challenger", challenger, reason="rollout began", at=utc_now())
+    mirror(mesh, model.name)
     return record
 
 
@@ -156,7 +147,7 @@ def take_stock(
 
 
 def apply_stock(
-    mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, stock: Stock, *, aliases: Aliases | None = None
+    mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, stock: Stock, *, mirror: Mirror = mirror_decisions
 ) -> RolloutRecord:
     """Do what the stock says; returns the rollout as it is now.
 
@@ -166,7 +157,7 @@ def apply_stock(
         rollout: As it was when the stock was taken.
 
     Raises:
-        StorageError: MLflow cannot be reached; the decision stands, and the next call carries it out.
+        StorageError: MLflow cannot be reached; what was decided is done, and the next call tells MLflow.
     """
     if stock.action == "advance":
         told = stock.evidence.get("event_to")
@@ -188,10 +179,10 @@ def apply_stock(
         reasons=stock.reasons,
         evidence=stock.evidence,
     )
-    return _carry_out(mesh, decided, aliases)
+    return _carry_out(mesh, decided, mirror)
 
 
-def end_rollout(mesh: Mesh, model: str, *, reason: str, aliases: Aliases | None = None) -> RolloutRecord | None:
+def end_rollout(mesh: Mesh, model: str, *, reason: str, mirror: Mirror = mirror_decisions) -> RolloutRecord | None:
     """Send all back by hand, or carry out what was decided already; None where no rollout is open."""
     record = open_rollout(mesh.catalog, model)
     if record is None:
@@ -199,40 +190,28 @@ def end_rollout(mesh: Mesh, model: str, *, reason: str, aliases: Aliases | None 
     decided = decide_rollout(
         mesh.catalog, record.id, "back", from_position=record.position, reasons=(reason,), evidence={}
     )
-    return _carry_out(mesh, decided, aliases)
+    return _carry_out(mesh, decided, mirror)
 
 
-def _carry_out(mesh: Mesh, record: RolloutRecord, aliases: Aliases | None) -> RolloutRecord:
-    """Move the aliases as it was decided, record the decision, close the rollout; each step may be done again."""
-    if record.action is None or record.finished_at is not None:
+def _carry_out(mesh: Mesh, record: RolloutRecord, mirror: Mirror) -> RolloutRecord:
+    """Decision and aliases in one, then the rollout's end, then MLflow; each may be done again."""
+    if record.action is None:
         return record
-    registry, now = aliases or open_aliases(mesh), utc_now()
-    promoted = record.action == "promote"
-    reason = "; ".join(record.reasons)
-    if promoted:
-        registry.set_alias(record.model, "champion", record.challenger)
-        set_alias(mesh.catalog, record.model, "champion", record.challenger, reason=reason, at=now)
-    registry.set_alias(record.model, "challenger", None)
-    set_alias(mesh.catalog, record.model, "challenger", None, reason=f"rollout ended: {record.action}", at=now)
-    record_decision(
-        mesh.catalog,
-        DecisionRecord(
+    if record.finished_at is None:
+        promoted = record.action == "promote"
+        decision = DecisionRecord(
             id=record.id,
             model=record.model,
             action="promote" if promoted else "rollback",
             reasons=record.reasons,
-            at=now,
+            at=utc_now(),
             principal=mesh.principal,
             from_version=record.champion if promoted else record.challenger,
             to_version=record.challenger if promoted else record.champion,
             evidence=record.evidence,
-        ),
-    )
-    return finish_rollout(mesh.catalog, record.id)
-
-
-def open_aliases(mesh: Mesh) -> Aliases:
-    """MLflow's registry."""
-    from mesh_catalog.models.registry import open_registry  # late: mlflow takes 4 s
-
-    return open_registry(mesh.settings)
+        )
+        aliases = {"challenger": None, **({"champion": record.challenger} if promoted else {})}
+        record_decision(mesh.catalog, decision, aliases=aliases)
+        record = finish_rollout(mesh.catalog, record.id)
+    mirror(mesh, record.model)
+    return record

@@ -176,8 +176,8 @@ def _roll(turn: Turn, record: RetrainingRecord) -> RetrainingRecord | None:
     champion = read_alias(turn.mesh.catalog, turn.model.name, "champion")
     # a rollout moves the alias itself, so that after a kill it may stand at the challenger already
     if champion not in (int(record.state["champion"]), int(record.state["challenger"])):
-        told = f"the champion is v{champion} by now, and v{record.state['champion']} was compared with"
-        return _settle(turn, record, "reject", (*reasons, told))
+        why = f"the champion is v{champion} by now, and v{record.state['champion']} was compared with"
+        return _settle(turn, record, "reject", (*reasons, why))
     if turn.rollout is None:
         return _settle(turn, record, "promote", tuple(reasons))
     stock = turn.rollout.turn(
@@ -188,8 +188,12 @@ def _roll(turn: Turn, record: RetrainingRecord) -> RetrainingRecord | None:
         retraining_id=record.id,
     )
     if stock.action in ("promote", "back"):
+        told = (*reasons, *stock.reasons)
         action: DecisionAction = "promote" if stock.action == "promote" else "reject"
-        return _settle(turn, record, action, (*reasons, *stock.reasons), evidence={"rollout": dict(stock.evidence)})
+        now = read_alias(turn.mesh.catalog, turn.model.name, "champion")
+        if action == "promote" and now != int(record.state["challenger"]):
+            action, told = "reject", (*told, f"it took over, and was rolled back to v{now} since")
+        return _settle(turn, record, action, told, evidence={"rollout": dict(stock.evidence)})
     turn.tell("; ".join(stock.reasons))
     _written(turn, record, "rolling", waits=list(stock.reasons))
     return None

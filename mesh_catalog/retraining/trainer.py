@@ -43,7 +43,8 @@ class Rollout(Protocol):
     """Brings a challenger into production step by step."""
 
     def turn(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, retraining_id: str) -> Stock:
-        """Begin the rollout, or look how it stands and act on it; idempotent."""
+        """Begin the rollout, or look how it stands and act on it; idempotent. Where it ends in a promotion, the alias
+        stands at the challenger then, unless somebody has moved it since."""
 
 
 @dataclass(frozen=True)

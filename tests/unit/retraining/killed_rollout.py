@@ -62,11 +62,11 @@ def _run(workspace: Path, look: str, death: int) -> None:
     store = aliases_of(workspace)
     with open_mesh(load_settings(workspace=workspace)) as mesh:
         model = mesh.workspace.model(MODEL)
-        record = machine.begin_rollout(mesh, model, champion=1, challenger=2, retraining_id="r", aliases=store)
+        record = machine.begin_rollout(mesh, model, champion=1, challenger=2, retraining_id="r", mirror=store.mirror)
         while record.finished_at is None:
             state: Any = look if look in ("quiet", "rings") else random.choice(["quiet", "quiet", "quiet", "rings"])
             stock = machine.take_stock(mesh, model, record, look=looking(state))
-            record = machine.apply_stock(mesh, model, record, stock, aliases=store)
+            record = machine.apply_stock(mesh, model, record, stock, mirror=store.mirror)
 
 
 def _dying(step: Callable[..., Any], steps: Iterator[int], death: int) -> Callable[..., Any]:

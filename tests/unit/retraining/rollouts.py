@@ -11,6 +11,7 @@ from typing import Literal
 
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.catalog.assets import register_product, sync_workspace
+from mesh_catalog.catalog.mirroring import mark_mirrored, read_unmirrored
 from mesh_catalog.catalog.models import set_alias
 from mesh_catalog.catalog.rollouts import RolloutRecord
 from mesh_catalog.catalog.store import utc_now
@@ -30,11 +31,18 @@ class FileAliases:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def set_alias(self, model: str, alias: Literal["champion", "challenger"], version: int | None) -> None:
+    def set_alias(self, alias: str, version: int | None) -> None:
         known = {**self.read(), alias: version}
         unfinished = self.path.with_suffix(f".{os.getpid()}")
         unfinished.write_text(json.dumps(known), encoding="utf-8")
         unfinished.replace(self.path)
+
+    def mirror(self, mesh: Mesh, model: str) -> None:
+        """As `mirror_decisions` tells MLflow."""
+        pending = read_unmirrored(mesh.catalog, model)
+        for alias, version in pending.aliases.items():
+            self.set_alias(alias, version)
+        mark_mirrored(mesh.catalog, pending)
 
     def read(self) -> dict[str, int | None]:
         return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
@@ -56,7 +64,7 @@ def prepare(mesh: Mesh, *, rows: int = 5_000) -> None:
     for version in (1, 2):
         train(mesh.catalog, version)
     set_alias(mesh.catalog, MODEL, "champion", 1, reason="first", at=utc_now())
-    aliases_of(mesh.settings.workspace).set_alias(MODEL, "champion", 1)
+    aliases_of(mesh.settings.workspace).set_alias("champion", 1)
     register_product(
         mesh.catalog, dataset_contract(f"{MODEL}__predictions", "score"), domain="payments", owner="payments-team"
     )

@@ -72,15 +72,15 @@ def check(root: Path, name: str, *, action: str | None) -> None:
 
 
 def test_a_runner_that_dies_after_any_step_leaves_a_rollout_that_the_next_one_ends(root: Path) -> None:
-    """A runner that dies after each of the 12 steps of a promotion, then after each by which all goes back.
+    """A runner that dies after each of the 11 steps of a promotion, then after each by which all goes back.
 
     Each has a workspace of its own; one more runner is to die later than it has steps, and lives.
     """
-    plans = [f"on{number}:quiet:{2 * number}" for number in range(1, 14)]
-    plans += [f"back{number}:rings:{2 * number}" for number in range(4, 9)]
+    plans = [f"on{number}:quiet:{2 * number}" for number in range(1, 13)]
+    plans += [f"back{number}:rings:{2 * number}" for number in range(5, 9)]
     told = run(root, plans)
-    assert [one["ends"] for one in told if one["name"] != "on13"] == [[-signal.SIGKILL, 0]] * 17
-    assert [one["ends"] for one in told if one["name"] == "on13"] == [[0, 0]]
+    assert [one["ends"] for one in told if one["name"] != "on12"] == [[-signal.SIGKILL, 0]] * 15
+    assert [one["ends"] for one in told if one["name"] == "on12"] == [[0, 0]]
     for one in told:
         assert one["valid"]
         check(root, one["name"], action="promote" if one["name"].startswith("on") else "back")

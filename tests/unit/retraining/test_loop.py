@@ -142,11 +142,15 @@ class SlowRollout:
     """Waits once, then ends as it is told."""
 
     ends: Any
+    rolled_back: bool = False
     turns: int = 0
 
     def turn(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, retraining_id: str) -> Stock:
         self.turns += 1
         action: Any = "wait" if self.turns == 1 else self.ends
+        if action == "promote":
+            standing = champion if self.rolled_back else challenger
+            set_alias(mesh.catalog, model.name, "champion", standing, reason="took over", at=utc_now())
         return Stock(action=action, reasons=(f"{action} at 5 %",), evidence={"turns": self.turns})
 
 
@@ -160,6 +164,15 @@ def test_a_rollout_is_waited_for_and_ends_in_a_decision(root: Path, ends: str, a
         assert read_alias(mesh.catalog, MODEL, "champion") == champion
         (decision,) = read_decisions(mesh.catalog, MODEL)
         assert decision.evidence["rollout"] == {"turns": 2}
+
+
+def test_a_rollout_that_was_rolled_back_since_it_ended_is_not_promoted_again(root: Path) -> None:
+    with opened(root) as mesh:
+        rollout = SlowRollout("promote", rolled_back=True)
+        turn(mesh, LocalTrainer(root), force=True, rollout=rollout)
+        ended = turn(mesh, LocalTrainer(root), rollout=rollout)
+        assert (ended.action, ended.champion) == ("reject", 1)
+        assert ended.reasons[-1] == "it took over, and was rolled back to v1 since"
 
 
 def test_a_search_draws_the_same_again_and_stays_in_its_ranges(root: Path) -> None:

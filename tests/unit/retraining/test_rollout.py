@@ -26,7 +26,7 @@ from mesh_catalog.catalog.rollouts import (
 )
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.errors import ConflictError, GateRefusedError, InputError, NotFoundError
+from mesh_catalog.errors import ConflictError, GateRefusedError, InputError, NotFoundError, StorageError
 from mesh_catalog.retraining.judge import Stock
 from mesh_catalog.retraining.rollback import rollback_model
 from mesh_catalog.retraining.rollout import StepwiseRollout, apply_stock, begin_rollout, end_rollout, take_stock
@@ -50,7 +50,7 @@ def begin(mesh: Mesh, retraining_id: str | None = "r1") -> RolloutRecord:
         champion=1,
         challenger=2,
         retraining_id=retraining_id,
-        aliases=aliases_of(mesh.settings.workspace),
+        mirror=aliases_of(mesh.settings.workspace).mirror,
     )
 
 
@@ -58,7 +58,7 @@ def turn(mesh: Mesh, rollout: RolloutRecord, look: Any) -> tuple[Stock, RolloutR
     """One turn of the loop."""
     model = mesh.workspace.model(MODEL)
     stock = take_stock(mesh, model, rollout, look=look)
-    return stock, apply_stock(mesh, model, rollout, stock, aliases=aliases_of(mesh.settings.workspace))
+    return stock, apply_stock(mesh, model, rollout, stock, mirror=aliases_of(mesh.settings.workspace).mirror)
 
 
 def aliases(mesh: Mesh) -> tuple[int | None, int | None]:
@@ -106,14 +106,14 @@ def test_an_alarm_in_any_step_sends_all_back(mesh: Mesh, position: int) -> None:
 def test_a_decision_stands_whatever_is_seen_later(mesh: Mesh) -> None:
     model, rollout = mesh.workspace.model(MODEL), begin(mesh)
 
-    class Unreachable:
-        def set_alias(self, *_: Any) -> None:
-            raise OSError("MLflow is down")
+    def unreachable(_mesh: Mesh, _model: str) -> None:
+        raise StorageError("MLflow is down")
 
     stock = take_stock(mesh, model, rollout, look=looking("rings"))
-    with pytest.raises(OSError, match="MLflow is down"):
-        apply_stock(mesh, model, rollout, stock, aliases=Unreachable())
+    with pytest.raises(StorageError, match="MLflow is down"):
+        apply_stock(mesh, model, rollout, stock, mirror=unreachable)
     assert read_rollout(mesh.catalog, rollout.id).action == "back"
+    assert read_alias(mesh.catalog, MODEL, "challenger") is None
     stock, ended = turn(mesh, rollout, looking("quiet"))
     assert (stock.action, ended.action, ended.finished_at is not None) == ("back", "back", True)
     assert aliases(mesh) == (1, None)
@@ -123,7 +123,7 @@ def test_one_rollout_of_a_model_is_open_at_a_time_and_an_ended_one_is_not_begun_
     first = begin(mesh)
     with pytest.raises(ConflictError, match="a rollout is under way already"):
         begin(mesh, "r2")
-    end_rollout(mesh, MODEL, reason="enough", aliases=aliases_of(mesh.settings.workspace))
+    end_rollout(mesh, MODEL, reason="enough", mirror=aliases_of(mesh.settings.workspace).mirror)
     assert end_rollout(mesh, MODEL, reason="again") is None
     assert begin(mesh).finished_at is not None
     second = begin(mesh, "r2")
@@ -157,9 +157,9 @@ def test_repeated_and_stale_calls_in_any_order_keep_the_laws(mesh: Mesh, calls: 
         if call == "begin":
             assert begin(mesh, f"example {number}").id == first.id
         elif call == "end":
-            end_rollout(mesh, MODEL, reason="by hand", aliases=store)
+            end_rollout(mesh, MODEL, reason="by hand", mirror=store.mirror)
         elif call == "stale":
-            apply_stock(mesh, model, first, stocks[0], aliases=store)
+            apply_stock(mesh, model, first, stocks[0], mirror=store.mirror)
         else:
             stock, _ = turn(mesh, known, looking(state))
             rang |= state == "rings" and known.action is None
@@ -172,18 +172,18 @@ def test_repeated_and_stale_calls_in_any_order_keep_the_laws(mesh: Mesh, calls: 
             assert now.action == "back"
         assert aliases(mesh) == {None: (1, 2), "back": (1, None), "promote": (2, None)}[now.action]
     assert all(after - before in (0, 1) for before, after in pairwise(positions))
-    end_rollout(mesh, MODEL, reason="next example", aliases=store)
+    end_rollout(mesh, MODEL, reason="next example", mirror=store.mirror)
     ended = read_rollout(mesh.catalog, first.id)
     assert ended.finished_at is not None
     decided = [one.action for one in read_decisions(mesh.catalog, MODEL) if one.id == first.id]
     assert decided == ["promote" if ended.action == "promote" else "rollback"]
-    store.set_alias(MODEL, "champion", 1)
+    store.set_alias("champion", 1)
     set_alias(mesh.catalog, MODEL, "champion", 1, reason="next example", at=utc_now())
 
 
 def test_a_rollback_ends_the_open_rollout_which_is_what_came_last(mesh: Mesh) -> None:
     rollout, store = begin(mesh), aliases_of(mesh.settings.workspace)
-    result = rollback_model(mesh, MODEL, reason="complaints", aliases=store)
+    result = rollback_model(mesh, MODEL, reason="complaints", mirror=store.mirror)
     assert (result.from_version, result.to_version) == (2, 1)
     assert aliases(mesh) == (1, None)
     assert open_rollout(mesh.catalog, MODEL) is None
@@ -195,7 +195,7 @@ def test_a_rollback_ends_the_open_rollout_which_is_what_came_last(mesh: Mesh) ->
 
 def test_a_loop_takes_a_rollout_on_by_turns_and_is_told_what_was_done(mesh: Mesh) -> None:
     model, store = mesh.workspace.model(MODEL), aliases_of(mesh.settings.workspace)
-    quiet = StepwiseRollout(aliases=store, look=looking())
+    quiet = StepwiseRollout(mirror=store.mirror, look=looking())
     told = [quiet.turn(mesh, model, champion=1, challenger=2, retraining_id="r").action for _ in range(4)]
     assert told == ["advance", "advance", "promote", "promote"]
     assert aliases(mesh) == (2, None)
@@ -204,7 +204,7 @@ def test_a_loop_takes_a_rollout_on_by_turns_and_is_told_what_was_done(mesh: Mesh
 def test_a_rollback_to_a_version_that_is_not_there_ends_nothing(mesh: Mesh) -> None:
     begin(mesh)
     with pytest.raises(NotFoundError, match="no version v9"):
-        rollback_model(mesh, MODEL, to_version=9, aliases=aliases_of(mesh.settings.workspace))
+        rollback_model(mesh, MODEL, to_version=9, mirror=aliases_of(mesh.settings.workspace).mirror)
     assert open_rollout(mesh.catalog, MODEL) is not None
 
 
@@ -246,7 +246,7 @@ def test_all_that_is_missing_is_told_at_once_and_shadow_needs_no_entity(mesh: Me
     assert len(told.splitlines()) == 4
     model = replace(mesh.workspace.model(MODEL), entity=(), rollout=RolloutSpec(steps=(0.0, 1.0), bake_rows=100))
     store = aliases_of(mesh.settings.workspace)
-    assert begin_rollout(mesh, model, champion=1, challenger=2, aliases=store).share == 0.0
+    assert begin_rollout(mesh, model, champion=1, challenger=2, mirror=store.mirror).share == 0.0
 
 
 def test_a_model_without_a_rollout_begins_none(mesh: Mesh) -> None:
@@ -274,7 +274,7 @@ def test_the_command_shows_where_a_rollout_stands_and_refuses_what_has_not_baked
     told = json.loads(capsys.readouterr().out)
     assert (told["rollout"]["challenger"], told["share"], told["stock"]["action"]) == (2, 0.0, "wait")
     assert run_command(["rollout", MODEL, "--advance", "--abort"]) == 2
-    end_rollout(mesh, MODEL, reason="enough", aliases=aliases_of(mesh.settings.workspace))
+    end_rollout(mesh, MODEL, reason="enough", mirror=aliases_of(mesh.settings.workspace).mirror)
     assert run_command(["rollout", MODEL]) == 0
     assert "back: enough" in capsys.readouterr().out
     assert run_command(["rollout", MODEL, "--abort"]) == 4
