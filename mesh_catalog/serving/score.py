@@ -211,7 +211,7 @@ def _publish_alone(
     """Score with one version and publish."""
     from pyspark.sql import functions as F
 
-    number = registry.read_alias(model.name, alias)
+    number = read_alias(mesh.catalog, model.name, alias)
     if number is None:
         raise NotFoundError(f"{model.name}: has no {alias} yet. Train one: mesh train {model.name}")
     tell(f"scores with {model.name} v{number} ({alias})")

@@ -29,7 +29,7 @@ def test_a_workspace_becomes_typed_specs(workspace_dir: Path) -> None:
     assert (model.target_product, model.target, model.entity) == ("shop.orders", "returned", ("customer",))
     assert model.split.gap == timedelta(days=1)
     assert model.retrain == RetrainSpec(needed=2, of=3, cooldown=timedelta(days=3))
-    assert workspace.model_datasets == {"shop.churn__training", "shop.churn__predictions"}
+    assert workspace.model_datasets == {"shop.churn__training", "shop.churn__predictions", "shop.churn__shadow"}
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(workspace_dir: Path) -> None:
