@@ -36,8 +36,8 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 	@git ls-files -co --exclude-standard -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify && echo "no secrets found"
 
-# A Spark session waits for itself half of the time: two processes, each with one of its own, fill two cores.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# A Spark session waits for itself half of the time: two processes, each with one of its own, fill two cores; long files first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
 	$(PYTEST) -m "not slow"
