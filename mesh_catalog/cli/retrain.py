@@ -60,7 +60,7 @@ def command(
             return
         turn = _turns(mesh, force=force, reason=reason, as_json=as_json)
         if watch:
-            _watch(specs, turn, seconds, as_json=as_json)
+            _watch(mesh, specs, turn, seconds, as_json=as_json)
             return
         results = [turn(spec, lambda: False) for spec in specs]
         if as_json:
@@ -114,13 +114,15 @@ def _turns(
 
 
 def _watch(
+    mesh: Mesh,
     specs: Sequence[ModelSpec],
     turn: Callable[[ModelSpec, Callable[[], bool]], RetrainResult],
     seconds: float,
     *,
     as_json: bool,
 ) -> None:
-    """Turn after turn; a model that fails is told and does not keep the others waiting."""
+    """Turn after turn; a model that fails is told and does not keep the others waiting. Alerts go on with each turn."""
+    from mesh_catalog.alerts.escalation import escalate
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.errors import MeshError
     from mesh_catalog.retraining.watch import until_stopped
@@ -138,6 +140,7 @@ def _watch(
                 emit_json(result, line=True)
             elif result.action != "keep":
                 _print(result)
+        escalate(mesh)
 
     click.echo(f"watches {len(specs)} models every {seconds:g} s; Ctrl-C ends it after the step under way", err=True)
     turns = until_stopped(once, seconds=seconds)
