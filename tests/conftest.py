@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ SHORT_JOBS = "-XX:TieredStopAtLevel=1"
 # Evidently and MLflow would report their use, and collected timestamps come in the process's own time zone.
 os.environ |= {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "TZ": "UTC"}
 time.tzset()
+
+# A process of pytest-xdist has a main module without a file, which Spark takes for its own doctests and exits.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 
 @pytest.fixture(scope="session")
