@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mesh_catalog.lake.workload import LITTLE_COMPILED
 from mesh_catalog.settings import Settings
 from tests.postgres import postgres
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["postgres"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SHORT_JOBS = "-XX:TieredStopAtLevel=1"
-"""For JVMs that run many small jobs and end: most of their time would go into optimising code that runs once."""
+SHORT_JOBS = LITTLE_COMPILED
+"""For JVMs that run many small jobs and end."""
 
 # Evidently and MLflow would report their use, and collected timestamps come in the process's own time zone.
 os.environ |= {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "TZ": "UTC"}

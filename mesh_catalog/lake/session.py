@@ -29,6 +29,7 @@ from mesh_catalog.lake.archive import archive_options
 from mesh_catalog.lake.jars import PACKAGES, cache_folder, fetch_jars, jars_are_linked, spark_home
 from mesh_catalog.lake.java import require_java
 from mesh_catalog.lake.storage import is_s3, storage_conf
+from mesh_catalog.lake.workload import LITTLE_COMPILED
 
 if TYPE_CHECKING:
     from mesh_catalog.settings import Settings
@@ -44,8 +45,6 @@ _LISTENER = "io.openlineage.spark.agent.OpenLineageSparkListener"
 _LOCATION = "spark.openlineage.transport.location"
 _DRIVER_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
-_LITTLE_COMPILED = "-XX:TieredStopAtLevel=1"
-"""For a JVM that does little and ends: most of its time would go into optimising code that runs once."""
 _RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.adaptive.enabled": "true",
@@ -159,7 +158,7 @@ def _own_conf(settings: Settings, app_name: str, *, small: bool) -> SparkConf:
     values = _defaults(settings, app_name, master) | {"spark.driver.memory": _driver_memory()}
     values |= settings.spark_conf
     values["spark.master"] = master
-    options = [archive_options(), _LITTLE_COMPILED if small and master.startswith("local") else ""]
+    options = [archive_options(), LITTLE_COMPILED if small and master.startswith("local") else ""]
     values[_DRIVER_OPTIONS] = " ".join(filter(None, [*options, values.get(_DRIVER_OPTIONS)]))  # the last one holds
     if not jars_are_linked(spark_home()):
         jars = [str(jar) for jar in fetch_jars()]
