@@ -20,8 +20,8 @@ __all__ = ["LITTLE_COMPILED", "SMALL_BYTES", "is_small"]
 LITTLE_COMPILED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 """For a JVM that does little and ends: most of its time would go into optimising code that runs once.
 
-With the first option alone Java keeps room for 48 MB of code, which a busy Spark fills in a minute or two: from then on it
-interprets, and ends itself where it needs more. 240 MB is what it keeps otherwise.
+With the first option alone Java keeps room for 48 MB of code, which a busy Spark fills in a minute or two: from then on
+it interprets, and ends itself where it needs more. 240 MB is what it keeps otherwise.
 """
 SMALL_BYTES = 32 * 1024 * 1024
 """What Spark reads in a few seconds however little its JVM optimises."""
