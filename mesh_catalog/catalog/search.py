@@ -43,6 +43,8 @@ _COUNTED = 5_000
 _OTHERS = 300
 """Of words that are not the rarest of the query."""
 _TIES = 500
+_POINTS = 6
+"""Of so few words a look an asset and word is faster than all words of each asset."""
 _AFTER = "\U0010ffff"
 """Greater than any letter."""
 _QUERY_WORDS = 16
@@ -83,11 +85,21 @@ class _Word:
     texts: Mapping[str, float]
     scores: dict[int, float]
     """Asset → score."""
-    whole: bool
+    cut: set[int]
+    """Ids of words of the vocabulary that more assets have than were looked at."""
     count: int
 
-    def take(self, asset: int, word: int, impact: int) -> None:
-        self.scores[asset] = max(self.scores.get(asset, 0.0), impact * self.meant[word])
+    @property
+    def whole(self) -> bool:
+        return not self.cut
+
+    def take(self, word: int, found: Iterable[tuple[int, int]]) -> None:
+        """Assets that have a word of the vocabulary, with the impact of each."""
+        closeness, scores = self.meant[word], self.scores
+        for impact, asset in found:
+            score = impact * closeness
+            if score >= scores.get(asset, 0.0):
+                scores[asset] = score
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
@@ -199,16 +211,16 @@ def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reac
         meant={i: closeness for i, (closeness, _) in chosen},
         texts={text: closeness for _, (closeness, text) in chosen},
         scores={},
-        whole=True,
+        cut=set(),
         count=0,
     )
     if not chosen:
         return word
     each = max(_OTHERS, reach // len(chosen))
     for found, rows in _postings(connection, list(word.meant), each).items():
-        for impact, asset in rows:
-            word.take(asset, found, impact)
-        word.whole = word.whole and len(rows) < each
+        word.take(found, rows)
+        if len(rows) == each:
+            word.cut.add(found)
     word.count = len(word.scores)
     return word
 
@@ -257,24 +269,32 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
 
 
 def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[int]) -> None:
-    """Look up what assets have of words whose lists were not read to their ends."""
+    """Look up what assets have of the words whose lists were not read to their ends."""
     if not several or not pool:
         return
     p = search_postings.c
     of: dict[int, list[_Word]] = {}
     for one in several:
-        for word in one.meant:
+        for word in one.cut:
             of.setdefault(word, []).append(one)
-    mine = select(p.asset_id, p.word_id, p.impact)
+    mine = select(p.word_id, p.impact, p.asset_id)
     if connection.dialect.name == "postgresql":  # else it reads all that a word has, which may be a million
-        asked = value_list(connection, sorted(pool))
-        each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
-        query = select(each.c.asset_id, each.c.word_id, each.c.impact).select_from(asked.join(each, true()))
+        asked, wanted = value_list(connection, sorted(pool)), value_list(connection, sorted(of), name="w")
+        if len(of) <= _POINTS:
+            each = mine.where(p.asset_id == asked.c.value, p.word_id == wanted.c.value).limit(1).lateral()
+            ends = asked.join(wanted, true()).join(each, true())
+        else:
+            each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
+            ends = asked.join(each, true())
+        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(ends)
     else:
         query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of)))
-    for asset, word, impact in connection.execute(query).tuples().all():
+    found: dict[int, list[tuple[int, int]]] = {}
+    for word, impact, asset in connection.execute(query).tuples().all():
+        found.setdefault(word, []).append((impact, asset))
+    for word, rows in found.items():
         for one in of[word]:
-            one.take(asset, word, impact)
+            one.take(word, rows)
 
 
 def _scores(connection: Connection, typed: Sequence[_Word], pool: Collection[int]) -> dict[int, float]:
