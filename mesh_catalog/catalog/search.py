@@ -1,4 +1,4 @@
-"""Finding products, models, dashboards, KPIs and terms by words: ranked, in any script, forgiving a typo or two.
+"""Finding products, models, dashboards, KPIs, terms and datasets outside by words: ranked, forgiving a typo or two.
 
 A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name); only
 where all that finds nothing does it find itself without a plural or a particle, and words that are a typo away. Rare
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, RowMapping, func, select, true
+from sqlalchemy import ARRAY, Connection, Integer, RowMapping, func, literal, select, true
 
 from mesh_catalog.catalog.search_index import (
     FACETS,
@@ -52,12 +52,12 @@ _QUERY_WORDS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A product, a model, a dashboard, a KPI or a term that matches."""
+    """A product, a model, a dashboard, a KPI, a term, or a dataset outside the mesh that matches."""
 
     name: str
     kind: AssetKind
     domain: str | None
-    """None for a term of the whole organisation."""
+    """None for a term of the whole organisation, and for a dataset outside."""
     owner: str | None
     description: str | None
     score: float
@@ -85,8 +85,8 @@ class _Word:
     texts: Mapping[str, float]
     scores: dict[int, float]
     """Asset → score."""
-    cut: set[int]
-    """Ids of words of the vocabulary that more assets have than were looked at."""
+    cut: dict[int, Set[int]]
+    """Id of a word of the vocabulary that more assets have than were looked at → those that were."""
     count: int
 
     @property
@@ -211,7 +211,7 @@ def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reac
         meant={i: closeness for i, (closeness, _) in chosen},
         texts={text: closeness for _, (closeness, text) in chosen},
         scores={},
-        cut=set(),
+        cut={},
         count=0,
     )
     if not chosen:
@@ -220,7 +220,7 @@ def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reac
     for found, rows in _postings(connection, list(word.meant), each).items():
         word.take(found, rows)
         if len(rows) == each:
-            word.cut.add(found)
+            word.cut[found] = {asset for _, asset in rows}
     word.count = len(word.scores)
     return word
 
@@ -268,33 +268,44 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
     return {asset for asset in pool if any(asset in one.scores for one in typed)}
 
 
-def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[int]) -> None:
+def _learn(connection: Connection, several: Sequence[_Word], pool: Set[int]) -> None:
     """Look up what assets have of the words whose lists were not read to their ends."""
-    if not several or not pool:
-        return
-    p = search_postings.c
     of: dict[int, list[_Word]] = {}
+    unknown: dict[int, list[int]] = {}
     for one in several:
-        for word in one.cut:
+        for word, known in one.cut.items():
             of.setdefault(word, []).append(one)
-    mine = select(p.word_id, p.impact, p.asset_id)
-    if connection.dialect.name == "postgresql":  # else it reads all that a word has, which may be a million
-        asked, wanted = value_list(connection, sorted(pool)), value_list(connection, sorted(of), name="w")
-        if len(of) <= _POINTS:
-            each = mine.where(p.asset_id == asked.c.value, p.word_id == wanted.c.value).limit(1).lateral()
-            ends = asked.join(wanted, true()).join(each, true())
-        else:
-            each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
-            ends = asked.join(each, true())
-        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(ends)
-    else:
-        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of)))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for word, impact, asset in connection.execute(query).tuples().all():
-        found.setdefault(word, []).append((impact, asset))
-    for word, rows in found.items():
+            unknown[word] = sorted(pool - known)
+    for word, rows in _impacts_of(connection, unknown, pool).items():
         for one in of[word]:
             one.take(word, rows)
+
+
+def _impacts_of(
+    connection: Connection, unknown: Mapping[int, Sequence[int]], pool: Set[int]
+) -> dict[int, list[tuple[int, int]]]:
+    """Of each word (impact, asset) for those of its assets that have it; of many words perhaps more of the pool's."""
+    p = search_postings.c
+    found: dict[int, list[tuple[int, int]]] = {word: [] for word in unknown}
+    mine = select(p.word_id, p.impact, p.asset_id)
+    pairs = [(asset, word) for word, assets in unknown.items() for asset in assets]
+    if not pairs:
+        return found
+    if connection.dialect.name != "postgresql":
+        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(unknown)))
+    elif len(pairs) <= _POINTS * len(pool):  # it never reads all that a word has, which may be a million
+        lists = [literal(list(column), ARRAY(Integer())) for column in zip(*pairs, strict=True)]
+        asked = func.unnest(*lists).table_valued("asset", "word", name="v").render_derived()
+        each = mine.where(p.asset_id == asked.c.asset, p.word_id == asked.c.word).limit(1).lateral()
+        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(asked.join(each, true()))
+    else:
+        some = value_list(connection, sorted(pool))
+        each = mine.where(p.asset_id == some.c.value, (p.word_id + 0).in_(sorted(unknown)))
+        several = each.limit(len(unknown)).lateral()
+        query = select(several.c.word_id, several.c.impact, several.c.asset_id).select_from(some.join(several, true()))
+    for word, impact, asset in connection.execute(query).tuples().all():
+        found[word].append((impact, asset))
+    return found
 
 
 def _scores(connection: Connection, typed: Sequence[_Word], pool: Collection[int]) -> dict[int, float]:

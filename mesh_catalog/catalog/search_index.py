@@ -28,11 +28,12 @@ __all__ = [
     "index_assets",
     "index_words",
     "lock_index",
+    "stored_entries",
     "typo_keys",
     "weigh_entry",
 ]
 
-AssetKind = Literal["product", "model", "dashboard", "kpi", "term"]
+AssetKind = Literal["product", "model", "dashboard", "kpi", "term", "dataset"]
 Field = Literal["name", "tag", "domain", "owner", "column", "description", "detail", "status", "classification"]
 FACETS = ("kind", "domain", "owner", "tag", "classification", "status")
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
@@ -161,6 +162,11 @@ def _facets(asset: Indexed) -> dict[str, list[str]]:
     return found
 
 
+def stored_entries(asset: Indexed) -> list[list[str]]:
+    """What an asset is found by, as it is kept with it."""
+    return [[entry.field, entry.label, entry.text] for entry in asset.entries if entry.text]
+
+
 _Key = tuple[AssetKind, str]
 
 
@@ -178,7 +184,7 @@ def _renew_assets(
         (kind, name): {
             "kind": kind,
             "name": name,
-            "entries": [[entry.field, entry.label, entry.text] for entry in one.entries if entry.text],
+            "entries": stored_entries(one),
             "facets": facets[kind, name],
         }
         for (kind, name), one in assets.items()

@@ -262,13 +262,13 @@ def _binding(connection: Connection, kind: TypeEngine[Any]) -> Callable[[Any], A
     return kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 
 
-def value_list(connection: Connection, values: Collection[str] | Collection[int], name: str = "v") -> FromClause:
+def value_list(connection: Connection, values: Collection[str] | Collection[int]) -> FromClause:
     """Values as a table of one column `value`: one parameter, and one statement's text, however many they are."""
     if connection.dialect.name == "postgresql":
         numbers = bool(values) and isinstance(next(iter(values)), int)
         asked = literal(list(values), ARRAY(Integer() if numbers else String()))
-        return func.unnest(asked).table_valued("value", name=name).render_derived()
-    return func.json_each(literal(canonical_json(list(values)))).table_valued("value", name=name)
+        return func.unnest(asked).table_valued("value", name="v").render_derived()
+    return func.json_each(literal(canonical_json(list(values)))).table_valued("value", name="v")
 
 
 def among(
