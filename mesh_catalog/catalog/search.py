@@ -300,9 +300,9 @@ def _impacts_of(
         query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(asked.join(each, true()))
     else:
         some = value_list(connection, sorted(pool))
-        each = mine.where(p.asset_id == some.c.value, (p.word_id + 0).in_(sorted(unknown)))
-        several = each.limit(len(unknown)).lateral()
-        query = select(several.c.word_id, several.c.impact, several.c.asset_id).select_from(some.join(several, true()))
+        words_of = mine.where(p.asset_id == some.c.value, (p.word_id + 0).in_(sorted(unknown)))
+        each = words_of.limit(len(unknown)).lateral()
+        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(some.join(each, true()))
     for word, impact, asset in connection.execute(query).tuples().all():
         found[word].append((impact, asset))
     return found

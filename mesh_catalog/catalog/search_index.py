@@ -76,7 +76,7 @@ def index_words(
 def index_assets(connection: Connection, assets: Sequence[Indexed]) -> None:
     """Replace the words that assets are found by; many at once cost less each."""
     lock_index(connection)
-    renewed = {(one.kind, one.name): one for one in assets}
+    renewed: dict[_Key, Indexed] = {(one.kind, one.name): one for one in assets}
     facets = {key: _facets(one) for key, one in renewed.items()}
     ids = _renew_assets(connection, renewed, facets)
     impacts = {key: _impacts(one, facets[key]) for key, one in renewed.items()}
@@ -200,7 +200,9 @@ def _renew_assets(
 def _asset_ids(connection: Connection, wanted: Collection[_Key]) -> dict[_Key, int]:
     a = search_assets.c
     query = select(a.kind, a.name, a.id).where(among(connection, a.name, sorted({name for _, name in wanted})))
-    return {(kind, name): found for kind, name, found in connection.execute(query) if (kind, name) in wanted}
+    rows = connection.execute(query).tuples().all()
+    ids: dict[tuple[str, str], int] = {(kind, name): found for kind, name, found in rows}
+    return {key: ids[key] for key in wanted if key in ids}
 
 
 def _word_ids(connection: Connection, wanted: set[str]) -> Mapping[str, int]:
