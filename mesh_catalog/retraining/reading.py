@@ -57,15 +57,14 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
 
 
 def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
-    """Verdicts, newest window first; of a window that was judged again, by a new champion's side, the newest."""
+    """Newest first; of a window that was judged again the newest verdict."""
     limit = max(_WINDOWS, 2 * model.retrain.of)
-    found: dict[str, Window] = {}
-    for one in read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[trigger], limit=limit):
-        window = Window(
+    return [
+        Window(
             id=one.id, trigger=trigger, outcome=one.outcome, start=one.window_from, end=one.window_to, reason=one.reason
         )
-        found.setdefault(one.current, window)
-    return list(found.values())
+        for one in read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[trigger], limit=limit)
+    ]
 
 
 def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:
