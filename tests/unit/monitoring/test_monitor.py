@@ -16,7 +16,7 @@ from mesh_catalog.catalog.runs import read_runs
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import NotFoundError, StorageError
-from mesh_catalog.monitoring.monitor import compare_datasets
+from mesh_catalog.monitoring.datasets import compare_datasets
 from mesh_catalog.monitoring.report import read_report
 from mesh_catalog.monitoring.run import monitor_model
 from tests.unit.monitoring.samples import rows, score, train
