@@ -7,6 +7,7 @@ read back from the catalog.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -58,15 +59,16 @@ class Demo:
 
     def mesh(self, *arguments: str, expected: int = 0) -> None:
         """Run one command as a user would; anything but the expected exit code ends the demo."""
-        print(f"$ mesh {' '.join(arguments)}", flush=True)
+        print(f"$ mesh {shlex.join(arguments)}", flush=True)
         code = run_command(arguments)
         sys.stdout.flush()
         if code != expected:
             raise SystemExit(f"the demo stops: exit code {code}, expected {expected}")
 
     def week(self) -> None:
-        """A week of payments arrives, is published and scored, and the model is looked at."""
+        """A week of payments arrives, is published and scored; payments and model are looked at."""
         self.mesh("publish", "payments.transactions", "payments.card_activity")
+        self.mesh("monitor", "payments.transactions", "--kind", "data_drift")
         self.mesh("score", MODEL)
         self.mesh("monitor", MODEL)
 
@@ -96,10 +98,17 @@ def run(folder: Path) -> None:
     demo.land(DRIFT_DAY + 7, DRIFT_DAY + 14)
     demo.week()
     demo.mesh("retrain", MODEL)
+    print(f"$ export MESH_PRINCIPAL={OWNER}")
     os.environ["MESH_PRINCIPAL"] = OWNER
     demo.mesh("approve", MODEL, "v2", "--reason", "the online payments are caught")
     del os.environ["MESH_PRINCIPAL"]
+    demo.say("the third week: the new champion at work")
+    demo.land(DRIFT_DAY + 14, DRIFT_DAY + 21)
+    demo.week()
+    demo.mesh("retrain", MODEL)
     demo.say("what is known now, without a JVM")
+    demo.mesh("timeline", MODEL, "--columns", "3")
+    demo.mesh("alert", "list", "--all")
     demo.mesh("search", "fraud")
     demo.mesh("lineage", MODEL, "--upstream")
     summarise(demo)
