@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from domains.inbox import open_inbox
 from domains.traffic import DRIFT_DAY, Traffic, write_csv
 from mesh_catalog.cli.main import run_command
 
@@ -74,7 +75,14 @@ class Demo:
 
 
 def run(folder: Path) -> None:
-    demo = Demo(folder)
+    with open_inbox() as inbox:
+        os.environ["PAYMENTS_ALERT_URL"] = inbox.url  # as domains/payments/domain.yaml names it
+        demo = Demo(folder)
+        play(demo)
+        summarise(demo, inbox.titles)
+
+
+def play(demo: Demo) -> None:
     world = demo.traffic
     demo.say(f"simulated traffic: {world.customer_count:,} customers, about {world.payments_per_day:,} payments a day")
     demo.prepare()
@@ -107,14 +115,13 @@ def run(folder: Path) -> None:
     demo.week()
     demo.mesh("retrain", MODEL)
     demo.say("what is known now, without a JVM")
-    demo.mesh("timeline", MODEL, "--columns", "3")
+    demo.mesh("timeline", MODEL, "--columns", "1")
     demo.mesh("alert", "list", "--all")
     demo.mesh("search", "fraud")
     demo.mesh("lineage", MODEL, "--upstream")
-    summarise(demo)
 
 
-def summarise(demo: Demo) -> None:
+def summarise(demo: Demo, told: Sequence[str]) -> None:
     """The figures of the run, out of the catalog, and where to look on."""
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.catalog.decisions import read_decisions
@@ -140,7 +147,10 @@ def summarise(demo: Demo) -> None:
         f"decision     {decisions[0].action}: {evidence['metric']} {evidence['champion']:.3f} → "
         f"{evidence['challenger']:.3f} on {evidence['rows']:,} payments; champion is v{champion}"
     )
-    print(f"report       xdg-open {verdicts[0].report_html}")
+    drifted = next(verdict for verdict in verdicts if verdict.outcome == "fail")
+    if told:
+        print(f"told         {len(told)} messages to the owner's webhook, the first: {told[0]}")
+    print(f"report       xdg-open {os.path.relpath(str(drifted.report_html))}")
     print(f"look on      MESH_WORKSPACE={where} {program}/mesh show {MODEL}")
     print(f"MLflow       {program}/mlflow ui --backend-store-uri {mlflow_uri}")
 
