@@ -124,7 +124,10 @@ def _write(path: Path, record: RolloutRecord, rows: Sequence[_Row], stock: Stock
     from mesh_catalog.web.pages import rollout_page
 
     page = rollout_page(
-        title=_title(record), told=_told(record, stock), steps=rows, alarms=stock.evidence.get("alarms", ())
+        title=_title(record).replace("   ", ", "),
+        told=_told(record, stock),
+        steps=rows,
+        alarms=stock.evidence.get("alarms", ()),
     )
     try:
         write_whole(path, page)

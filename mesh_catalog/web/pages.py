@@ -24,7 +24,7 @@ __all__ = ["render", "rollout_page", "timeline_page"]
 
 _MARKS = {"pass": "", "warn": "!", "fail": "×", "not_run": "?"}
 _WIDTH, _HEIGHT = 120, 18
-_INTERVAL = 320
+_INTERVAL = 200
 
 
 def timeline_page(found: Timeline, *, local: bool = False) -> str:

@@ -93,7 +93,7 @@ def test_trainings_show_how_sure_the_gate_was(mesh: Mesh) -> None:
     assert told == [("waiting_approval", 0.1, "<b>ask</b>"), ("reject", -0.1, "not surely better")]
     page = timeline_page(found)
     assert "+0.200 [0.100, 0.300]" in page and "waiting approval" in page and "<b>ask" not in page
-    waiting, rejected = page.split("<tbody>")[1].split("</tr>")[:2]
-    assert 'x1="83.0"' in waiting and 'cx="237.0"' in waiting, "zero is a quarter of the way from -0.1 to 0.3"
-    assert 'x1="83.0"' in rejected and 'cx="52.2"' in rejected, "both rows have one axis"
+    waiting, rejected = page.split("<tbody>")[1].split("</tr>")[:4:2]
+    assert 'x1="53.0"' in waiting and 'cx="147.0"' in waiting, "zero is a quarter of the way from -0.1 to 0.3"
+    assert 'x1="53.0"' in rejected and 'cx="34.2"' in rejected, "both rows have one axis"
     assert read_timeline(mesh.catalog, "payments.transactions").trainings == ()
