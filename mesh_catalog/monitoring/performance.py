@@ -13,8 +13,8 @@ import numpy as np
 from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.intervals import bootstrap, wilson
-from mesh_catalog.monitoring.metrics import limits_of, measured, metrics_of, read_scores, score_counts, told
+from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
+from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def judge_performance(window: Window) -> Finding:
     Raises:
         StorageError: A table cannot be read.
     """
-    model = _model(window)
+    model = model_of(window)
     try:
         rows = labelled_rows(window, ["score"])
     except InputError as error:
         return not_run(f"{error}")
     if model.kind == "regression":
-        return _regression(window, model, rows)
+        return _regression(window, rows)
     table = read_scores(rows, LABEL, rows_about=window.current.rows)
     return _binary(window, model, table)
 
@@ -57,12 +57,10 @@ def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
         return not_run(
             f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
         )
-    return _judged(
-        window, model, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, spec_rows=total
-    )
+    return _judged(window, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage)
 
 
-def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
+def _regression(window: Window, rows: Rows) -> Finding:
     error = f"(cast(score as double) - {LABEL})"
     sums = rows.select(
         f"count(*) as n, count({LABEL}) as came, sum({error} * {error}) as squares, "
@@ -76,32 +74,20 @@ def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
     mse, mae = sums["squares"] / came, sums["off"] / came
     spread = sums["yy"] / came - (sums["y"] / came) ** 2
     values = {"rmse": mse**0.5, "mae": mae, "mse": mse}
-    half_mse = 1.96 * (max(sums["fourths"] / came - mse * mse, 0.0) / came) ** 0.5
-    half_mae = 1.96 * (max(mse - mae * mae, 0.0) / came) ** 0.5
-    low, high = max(mse - half_mse, 0.0), mse + half_mse
-    intervals = {"rmse": (low**0.5, high**0.5), "mae": (mae - half_mae, mae + half_mae), "mse": (low, high)}
+    intervals = error_intervals(mae=mae, mse=mse, fourth=sums["fourths"] / came, rows=came)
     if spread > 0:
+        low, high = intervals["mse"]
         values["r2"] = 1 - mse / spread
         intervals["r2"] = (1 - high / spread, 1 - low / spread)
-    return _judged(window, model, values, intervals, coverage, spec_rows=total)
+    return _judged(window, values, intervals, coverage)
 
 
 def _judged(
-    window: Window,
-    model: ModelSpec,
-    values: dict[str, float],
-    intervals: dict[str, tuple[float, float]],
-    coverage: Measure,
-    *,
-    spec_rows: int,
+    window: Window, values: dict[str, float], intervals: dict[str, tuple[float, float]], coverage: Measure
 ) -> Finding:
-    known = dict(window.champion.metrics) if window.champion else {}
-    limits = limits_of(window.spec.performance, model.metric, known.get(model.metric))
-    measures = measured(values, intervals, limits, known)
-    outcome, sentence = told(measures, model.metric)
-    missing = coverage.details["missing"]
-    rest = f"; {missing:,} of {spec_rows:,} labels are still missing" if missing else ""
-    return Finding(outcome=outcome, reason=sentence + rest, measures=(*measures, coverage))
+    missing, rows = coverage.details["missing"], coverage.details["rows"]
+    note = f"; {missing:,} of {rows:,} labels are still missing" if missing else ""
+    return judge_metrics(window, window.spec.performance, values, intervals, beside=coverage, note=note)
 
 
 def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure:
@@ -126,12 +112,6 @@ def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure
         reason=reason,
         details=details,
     )
-
-
-def _model(window: Window) -> ModelSpec:
-    if window.model is None:
-        raise InputError(f"{window.subject}: is no model, so it has no performance.")
-    return window.model
 
 
 PERFORMANCE = Monitor(
