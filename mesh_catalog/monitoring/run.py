@@ -29,6 +29,7 @@ from mesh_catalog.monitoring.bias import BIAS
 from mesh_catalog.monitoring.data_drift import DATA_DRIFT, PREDICTION_DRIFT
 from mesh_catalog.monitoring.error_estimate import ESTIMATED_ERROR
 from mesh_catalog.monitoring.estimate import ESTIMATED_PERFORMANCE
+from mesh_catalog.monitoring.foreign_report import REPORT_PIN, read_evidently_report, reported_drift
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
@@ -46,13 +47,15 @@ from mesh_catalog.monitoring.window import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.monitoring.report import ReportFiles
     from mesh_catalog.specs import ModelSpec, ProductSpec
 
-__all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "replay_verdict", "run_monitors"]
+__all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "record_report", "replay_verdict", "run_monitors"]
 
 MONITORS: tuple[Monitor, ...] = (
     DATA_QUALITY,
@@ -160,6 +163,19 @@ def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
     return _judge(DATA_DRIFT, _window(mesh, model))
 
 
+def record_report(mesh: Mesh, subject: ModelSpec | ProductSpec, path: Path) -> MonitorRun:
+    """Keep what a drift report says, that somebody made with Evidently, as the verdict on the subject's newest window.
+
+    The same file on the same window is one verdict; where the window was judged before, this verdict is the newer one.
+
+    Raises:
+        NotFoundError: There is no such file, the model has no champion, or nothing is scored or published.
+        InputError: The file is no report of Evidently 0.7, or says of no column whether it drifted.
+    """
+    monitor = reported_drift(read_evidently_report(path))
+    return MonitorRun(subject=subject.name, verdicts=(_judge(monitor, _window(mesh, subject)),))
+
+
 def replay_verdict(
     mesh: Mesh, subject: ModelSpec | ProductSpec, beginning: str, *, session: Callable[[], SparkSession] | None = None
 ) -> Replay:
@@ -170,11 +186,16 @@ def replay_verdict(
 
     Raises:
         NotFoundError: No such verdict of this subject, or its versions are gone.
-        InputError: It was made before verdicts named all that they rest on.
+        InputError: It was made before verdicts named all that they rest on, or read from a file.
     """
     kept = read_verdict(mesh.catalog, beginning)
     if kept.subject != subject.name:
         raise NotFoundError(f"{subject.name}: the verdict {kept.id[:8]} is of {kept.subject}. Name that one.")
+    if kept.reference.startswith(REPORT_PIN):
+        raise InputError(
+            f"{subject.name}: the verdict {kept.id[:8]} was read from a file ({kept.reference}), and cannot be judged "
+            f"again. Judge its window here: mesh monitor {subject.name} --kind {kept.kind}"
+        )
     window = replace(pinned_window(_window(mesh, subject), kept), session=session)
     window = replace(window, slice=checked_slice(window, window.slice))
     monitor = next((one for one in MONITORS if one.kind == kept.kind and one.applies(window)), None)
