@@ -29,8 +29,8 @@ from mesh_catalog.monitoring.bias import BIAS
 from mesh_catalog.monitoring.data_drift import DATA_DRIFT, PREDICTION_DRIFT
 from mesh_catalog.monitoring.error_estimate import ESTIMATED_ERROR
 from mesh_catalog.monitoring.estimate import ESTIMATED_PERFORMANCE
-from mesh_catalog.monitoring.foreign_report import REPORT_PIN, read_evidently_report, reported_drift
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
+from mesh_catalog.monitoring.foreign_report import REPORT_PIN, read_evidently_report, reported_drift
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
 from mesh_catalog.monitoring.quality import DATA_QUALITY

@@ -19,6 +19,7 @@ from mesh_catalog.settings import load_settings
 from tests.unit.monitoring.samples import MODEL, rows, score_champion, train
 
 NAME = "payments.fraud"
+WHOLE = "evidently:metric_v2:DriftedColumnsCount"
 
 
 @pytest.fixture
@@ -105,8 +106,7 @@ def test_names_in_the_file_that_are_markup_or_control_characters_go_nowhere(watc
         ('{"metrics": [' + "[" * 100_000, 2, "is not a report of Evidently 0.7"),
         ("\\ud800", 2, "is not a report of Evidently 0.7"),
         (
-            '{"metrics": [{"id": "1", "config": {"type": "evidently:metric_v2:DriftedColumnsCount"}, '
-            '"value": {"count": 2, "share": 1}}]}',
+            json.dumps({"metrics": [{"config": {"type": WHOLE}, "value": {"count": 2, "share": 1}}]}),
             2,
             "says of no column whether it drifted",
         ),
