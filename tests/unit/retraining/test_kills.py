@@ -182,11 +182,12 @@ def _seeded(template: Path, folder: Path, seed: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 200, 25))
 def test_two_hundred_seeded_runs_that_are_killed_lose_nothing_and_train_nothing_twice(
-    template: Path, tmp_path: Path
+    template: Path, tmp_path: Path, first: int
 ) -> None:
-    died = [_seeded(template, tmp_path, seed) for seed in range(200)]
-    assert sum(count > 0 for count in died) > 150
+    died = [_seeded(template, tmp_path, seed) for seed in range(first, first + 25)]
+    assert sum(count > 0 for count in died) > 18
 
 
 def _racer(root: Path, start: Any) -> None:
