@@ -6,7 +6,7 @@ process that dies, loses nothing and fails nobody. What waits is sent by the nex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +21,7 @@ from mesh_catalog.specs import AlertSpec
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["Concerned", "Notice", "messages_of", "notify", "resolve"]
+__all__ = ["Concerned", "Notice", "messages_of", "notify", "resolve", "wants_warnings"]
 
 _QUIET = AlertSpec(tell=())
 """Of a domain that names no channel."""
@@ -103,6 +103,11 @@ def resolve(
 ) -> AlertRecord | None:
     """It is over: the alert closes by itself, and is not escalated; None where there was none."""
     return resolve_alert(mesh.catalog, dedup_key or f"{kind}:{subject}", now=now or utc_now())
+
+
+def wants_warnings(mesh: Mesh, domains: Iterable[str]) -> bool:
+    """Whether any of the domains has a channel that hears of warnings."""
+    return any(channel.warnings for domain in domains for channel in _spec(mesh, domain).tell)
 
 
 def _spec(mesh: Mesh, domain: str) -> AlertSpec:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mesh_catalog.alerts.affected import Affected, affected_models, upstream_drift
-from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve
+from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve, wants_warnings
 from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
 from mesh_catalog.errors import MeshError
 
@@ -21,14 +21,17 @@ _BAD = ("warn", "fail")
 
 
 def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[AlertRecord]:
-    """Tell of a run's verdicts on one subject; where a monitor fails on all rows, its slices are no alerts besides."""
-    bad = {verdict.kind for verdict in verdicts if verdict.outcome in _BAD and not verdict.slice}
-    told = [one for one in verdicts if not (one.slice and one.outcome in _BAD and one.kind in bad)]
+    """Tell of a run's verdicts on one subject; a slice that is no worse than all rows together is no alert besides."""
+    whole = {verdict.kind: _badness(verdict) for verdict in verdicts if not verdict.slice}
+    told = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get(one.kind, 0))]
     return [alert for verdict in told if (alert := tell_verdict(mesh, verdict)) is not None]
 
 
 def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
-    """Alert of a verdict that warns or fails, and close the alert of one that passes; `not_run` changes nothing.
+    """Alert of a verdict that fails, and close the alert of one that passes; `not_run` changes nothing.
+
+    One that warns becomes an alert where a channel of those who would be told asks for warnings; elsewhere it is kept
+    as a verdict and no more, and leaves an alert of before as it is.
 
     Call it whenever a verdict was recorded, also for one that was known: the same verdict is told of once. Drift of a
     product's columns is told to the owners of the models that use them too.
@@ -47,7 +50,10 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
         affected = _affected(mesh, verdict)
         lines += _downstream_lines(affected)
         concerned = tuple(Concerned(domain=one.domain, why=one.sentence) for one in affected.models)
-    else:
+    domains = [verdict.subject.partition(".")[0], *(one.domain for one in concerned)]
+    if verdict.outcome == "warn" and not wants_warnings(mesh, domains):
+        return None
+    if verdict.subject_kind == "model":
         lines += _upstream_lines(mesh, verdict.subject)
     what = f"{verdict.kind.replace('_', ' ')} of {verdict.slice}" if verdict.slice else verdict.kind.replace("_", " ")
     notice = Notice(
@@ -62,6 +68,10 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
         concerned=concerned,
     )
     return notify(mesh, notice).alert
+
+
+def _badness(verdict: VerdictRecord) -> int:
+    return {"warn": 1, "fail": 2}.get(verdict.outcome, 0)
 
 
 def _measures(verdict: VerdictRecord) -> list[str]:

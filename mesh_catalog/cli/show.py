@@ -414,8 +414,11 @@ def _loop_lines(loop: Any) -> list[str]:
 
 
 def _model_version_row(version: Any, aliases: Mapping[str, int]) -> tuple[str, ...]:
+    from mesh_catalog.models.evaluate import LOSS_DEVIATION
+
     names = ", ".join(alias for alias, pointed in aliases.items() if pointed == version.version)
-    metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(version.metrics.items())[:4])
+    shown = [(name, value) for name, value in sorted(version.metrics.items()) if name != LOSS_DEVIATION]
+    metrics = ", ".join(f"{name} {value:.3f}" for name, value in shown[:4])
     inputs = ", ".join(f"{name} v{number}" for name, number in sorted(version.inputs.items()))
     return f"v{version.version}", names or "-", metrics, inputs, f"{version.created_at:%Y-%m-%d %H:%M}"
 

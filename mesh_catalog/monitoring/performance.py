@@ -1,7 +1,8 @@
 """Performance with late labels: the window's scores against the labels that have come by now.
 
 The label of a row is what the target's product holds for its primary key. How many are still missing is said; where too
-few have come, nothing is judged yet.
+few have come, nothing is judged yet. Metrics are held against limits; where the section says `by: losses`, what the
+rows lost is tested against what was lost before, in place of the limit on the model's own metric.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import numpy as np
 
 from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
+from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
 from mesh_catalog.monitoring.intervals import bootstrap, wilson
+from mesh_catalog.monitoring.losses import counted_losses, judge_against_before, judged_by_losses, reference_names
 from mesh_catalog.monitoring.metrics import limits_of, measured, metrics_of, read_scores, score_counts, told
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
+from mesh_catalog.monitoring.window import losses_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,9 +61,9 @@ def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
         return not_run(
             f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
         )
-    return _judged(
-        window, model, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, spec_rows=total
-    )
+    intervals = bootstrap(counts, metrics_of, seed=model.seed)
+    losses = counted_losses(counts, model.metric) if judged_by_losses(window) else None
+    return _judged(window, model, metrics_of(counts), intervals, coverage, losses, spec_rows=total)
 
 
 def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
@@ -83,7 +87,8 @@ def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
     if spread > 0:
         values["r2"] = 1 - mse / spread
         intervals["r2"] = (1 - high / spread, 1 - low / spread)
-    return _judged(window, model, values, intervals, coverage, spec_rows=total)
+    losses = Losses(rows=came, mean=mae, variance=max(mse - mae * mae, 0.0)) if judged_by_losses(window) else None
+    return _judged(window, model, values, intervals, coverage, losses, spec_rows=total)
 
 
 def _judged(
@@ -92,13 +97,21 @@ def _judged(
     values: dict[str, float],
     intervals: dict[str, tuple[float, float]],
     coverage: Measure,
+    losses: Losses | None,
     *,
     spec_rows: int,
 ) -> Finding:
     known = dict(window.champion.metrics) if window.champion else {}
-    limits = limits_of(window.spec.performance, model.metric, known.get(model.metric))
+    limit = known.get(model.metric) if losses is None else None
+    limits = limits_of(window.spec.performance, model.metric, limit)
     measures = measured(values, intervals, limits, known)
     outcome, sentence = told(measures, model.metric)
+    if losses is not None:
+        against = judge_against_before(window, losses)
+        measures = (*measures, against)
+        if against.outcome == "fail" or (outcome == "pass" and against.outcome == "not_run"):
+            outcome = against.outcome
+        sentence = f"{against.reason}; {sentence}"
     missing = coverage.details["missing"]
     rest = f"; {missing:,} of {spec_rows:,} labels are still missing" if missing else ""
     return Finding(outcome=outcome, reason=sentence + rest, measures=(*measures, coverage))
@@ -128,6 +141,11 @@ def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure
     )
 
 
+def _pins(window: Window) -> tuple[str | None, ...]:
+    against = losses_text(reference_names(window)) if judged_by_losses(window) else None
+    return window.training, window.labels_text, against
+
+
 def _model(window: Window) -> ModelSpec:
     if window.model is None:
         raise InputError(f"{window.subject}: is no model, so it has no performance.")
@@ -138,6 +156,6 @@ PERFORMANCE = Monitor(
     kind="performance",
     title="performance",
     applies=lambda window: window.model is not None,
-    reference=lambda window: (window.training, window.labels_text),
+    reference=_pins,
     judge=judge_performance,
 )

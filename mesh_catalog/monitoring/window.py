@@ -32,6 +32,7 @@ __all__ = [
     "Slice",
     "Window",
     "checked_slice",
+    "losses_text",
     "model_window",
     "pinned_window",
     "product_window",
@@ -47,6 +48,8 @@ _SLICE = re.compile(
 )
 _PIN = re.compile(r"(?P<name>[^@ ]+)@(?P<first>\d+)(?:\.\.(?P<last>\d+))?")
 _MOMENT = "as of "
+_LOSSES = "losses of "
+_LOSS_NAMES = re.compile(rf"{_LOSSES}(?P<names>(?:v\d+|[0-9a-f]+)(?: (?:v\d+|[0-9a-f]+))*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,8 @@ class Window:
     at: datetime
     """The moment as of which runs and freshness are judged."""
     slice: Slice = WHOLE
+    pinned_losses: tuple[str, ...] | None = None
+    """Of an old verdict by losses: what it was held against; None: what is known now."""
     session: Callable[[], SparkSession] | None = field(default=None, repr=False, compare=False)
     """Opens Spark, for the monitors that need it."""
 
@@ -142,6 +147,11 @@ class Window:
     @property
     def moment_text(self) -> str:
         return f"{_MOMENT}{self.at.isoformat(timespec='seconds')}"
+
+
+def losses_text(names: Sequence[str]) -> str | None:
+    """What a verdict by losses is held against, as its reference names it."""
+    return f"{_LOSSES}{' '.join(names)}" if names else None
 
 
 def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
@@ -218,6 +228,7 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
     for found in _PIN.finditer(verdict.reference):
         if found["name"] == current.product and found["last"] is not None:
             baseline = _read_part(mesh, found["name"], int(found["first"]), int(found["last"]))
+    losses = _LOSS_NAMES.search(verdict.reference)
     labels = pins.get(model.target_product) if model is not None else None
     moment = verdict.reference.rpartition(_MOMENT)[2] if _MOMENT in verdict.reference else None
     return replace(
@@ -228,6 +239,7 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
         labels=int(labels["first"]) if labels else window.labels,
         at=datetime.fromisoformat(moment) if moment else verdict.created_at,
         slice=Slice.parse(verdict.slice),
+        pinned_losses=tuple(losses["names"].split()) if losses else (),
     )
 
 
