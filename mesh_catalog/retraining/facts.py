@@ -41,7 +41,7 @@ class Training:
     fits: int = 1
     """Models that were fitted, those of a search counted."""
     answers: frozenset[str] = frozenset()
-    """Ids of the verdicts and requests that it answered."""
+    """Ids of the verdicts and requests that it answered, and the KPI's period."""
     reviewed: bool = False
     """A person has closed a review since: it no longer counts as one that did not help."""
 

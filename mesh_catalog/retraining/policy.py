@@ -43,7 +43,7 @@ class Decision:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Verdicts and requests that the training answers."""
+        """Verdicts, requests and a KPI's period that the training answers."""
         return tuple(dict.fromkeys(one for trigger in self.triggers for one in trigger.answers))
 
     @property

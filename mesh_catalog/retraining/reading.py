@@ -175,11 +175,13 @@ def _changed_contracts(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVer
 
 
 def _kpi(mesh: Mesh, rule: KpiTrigger) -> list[KpiValue]:
-    """The KPI's periods that are over, oldest first."""
+    """The KPI's periods that are over, oldest first: a later period has rows, or the source says newer event times."""
     from mesh_catalog.lake.kpi import compute_kpi, period_end  # late: DataFusion
 
     found = compute_kpi(mesh, rule.name)
-    newest = newest_event(mesh.catalog, (found.definition.source,))
+    starts = [point.period for point in found.points if point.period is not None]
+    known = newest_event(mesh.catalog, (found.definition.source,))
+    newest = max([*starts, *([known] if known is not None else [])], default=None)
     values = []
     for point in found.points:
         if point.period is None:
