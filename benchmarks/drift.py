@@ -22,12 +22,10 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,97 +33,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from numpy.typing import NDArray
-from pyarrow import parquet
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+from benchmarks.drift_columns import wide_frame, write_random, write_wide
+from benchmarks.drift_evidently import ask_of_all
 from mesh_catalog.monitoring.drift import compare_sides
 from mesh_catalog.monitoring.files import open_file
 
 PARTS = ("columns", "shared", "profiles", "files", "large")
 SIZES = [(30, 50), (40, 700), (1000, 900), (1001, 300), (3000, 2500), (900, 9000), (11_000, 10_500)]
 MEMORY = 4 * 2**30
-WORDS = (  # noqa: SIM905
-    "card payment late order parcel refund broken happy slow fast lost money account help thanks wrong item delivery "
-    "price never again good service phone answer waited week day returned charged twice cancel"
-).split()
-Rows = NDArray[Any]
-Maker = Callable[[np.random.Generator, int, float], Rows]
-
-
-def _some_null(rng: np.random.Generator, values: Rows) -> Rows:
-    found = values.astype(object)
-    found[1:][rng.random(len(values) - 1) < 0.15] = None
-    return found
-
-
-def _infinite(rng: np.random.Generator, values: Rows) -> Rows:
-    for odd in (np.inf, -np.inf, np.nan):
-        values[1:][rng.random(len(values) - 1) < 0.05] = odd
-    return values
-
-
-def _words(rng: np.random.Generator, n: int, words: int, tilt: float) -> Rows:
-    share = np.linspace(1, 1 + tilt, words)
-    return rng.choice(np.array([f"w{i}" for i in range(words)], dtype=object), n, p=share / share.sum())
-
-
-def _texts(rng: np.random.Generator, n: int, tilt: float) -> Rows:
-    share = np.linspace(1, 1 + tilt, len(WORDS))
-    lengths = rng.integers(4, 9, n)
-    picked = [rng.choice(WORDS, length, p=share / share.sum()) for length in lengths]
-    return np.array([f"{' '.join(words)} {number}" for number, words in enumerate(picked)], dtype=object)
-
-
-MAKERS: dict[str, Maker] = {
-    "normal": lambda r, n, s: r.normal(0.2 * s, 1, n),
-    "far": lambda r, n, s: r.normal(1000 + 0.2 * s, 1, n),
-    "very_far": lambda r, n, s: r.normal(1e9 + 0.2 * s, 1, n),
-    "lognormal": lambda r, n, s: np.exp(r.normal(0.2 * s, 1.5, n)),
-    "pareto": lambda r, n, s: r.pareto(1.2 - 0.2 * s, n),
-    "cauchy": lambda r, n, s: r.standard_cauchy(n) + s,
-    "tiny": lambda r, n, s: r.normal(1e-5 * s, 1e-5, n),
-    "two_floats": lambda r, n, s: r.choice([0.25, -1.5], n, p=[0.5 - 0.1 * s, 0.5 + 0.1 * s]),
-    "five_floats": lambda r, n, s: r.choice([0.1, 0.2, 0.3, 0.4, 0.5], n),
-    "six_floats": lambda r, n, s: r.choice(6, n, p=[0.2, 0.2, 0.2, 0.2, 0.1 + 0.1 * s, 0.1 - 0.1 * s]) / 7,
-    "constant_float": lambda r, n, s: np.full(n, 2.5 + 0.05 * (s > 0.5)),
-    "zeros": lambda r, n, s: np.where(r.random(n) < 0.5, 0.0, -0.0),
-    "mostly_zero": lambda r, n, s: np.where(r.random(n) < 0.9, 0.0, r.exponential(1 + s, n)),
-    "infinite": lambda r, n, s: _infinite(r, r.normal(0.2 * s, 1, n)),
-    "null_float": lambda r, n, s: _some_null(r, r.normal(0.1 * s, 1, n)),
-    "many_integers": lambda r, n, s: r.integers(-5000, 5000 + int(1500 * s), n),
-    "some_integers": lambda r, n, s: r.poisson(20 + s, n),
-    "eleven": lambda r, n, s: r.integers(0, 11, n),
-    "ten": lambda r, n, s: r.integers(0, 10 - (s > 0.5), n),
-    "three": lambda r, n, s: r.choice(3, n, p=[0.3, 0.3 + 0.1 * s, 0.4 - 0.1 * s]),
-    "flag": lambda r, n, s: (r.random(n) < 0.3 + 0.1 * s).astype(int),
-    "constant": lambda r, n, s: np.full(n, 7),
-    "other_constant": lambda r, n, s: np.full(n, 7 + (s > 0.5)),
-    "null_integer": lambda r, n, s: _some_null(r, r.integers(0, 4 + (s > 0.5), n)),
-    "huge_integers": lambda r, n, s: r.integers(2**50, 2**50 + int(10**6 * (1 + s)), n),
-    "truth": lambda r, n, s: r.random(n) < 0.5 + 0.1 * s,
-    "null_truth": lambda r, n, s: _some_null(r, r.random(n) < 0.5 + 0.1 * s),
-    "four_words": lambda r, n, s: _words(r, n, 4, s),
-    "new_word": lambda r, n, s: _words(r, n, 3 + (s > 0.5), 0),
-    "thirty_words": lambda r, n, s: _words(r, n, 30, 0.6 * s),
-    "null_words": lambda r, n, s: _some_null(r, _words(r, n, 5, 0.4 * s)),
-    "one_word": lambda r, n, s: _words(r, n, 1, 0),
-    "two_words": lambda r, n, s: _words(r, n, 2, 0.6 * s),
-    "many_words": lambda r, n, s: _words(r, n, max(2, n // 4), s),
-    "text": lambda r, n, s: _texts(r, n, 2 * s),
-    "null_text": lambda r, n, s: _some_null(r, _texts(r, n, 2 * s)),
-    "no_value": lambda r, n, s: np.full(n, np.nan),
-    "lost": lambda r, n, s: np.full(n, np.nan) if s > 0.5 else r.normal(size=n),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    method: str
-    score: float
-    drifted: bool
 
 
 @dataclass(kw_only=True)
@@ -144,64 +62,11 @@ class Tally:
         return {**self.__dict__, "different": (self.different or [])[:20]}
 
 
-def ask_evidently(reference: pd.DataFrame, current: pd.DataFrame, types: dict[str, str]) -> dict[str, Said]:
-    """Evidently's default verdict on columns of these types."""
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    lists = {
-        f"{type_}_columns": [name for name, found in types.items() if found == type_]
-        for type_ in ("numerical", "categorical", "text", "datetime", "unknown", "list")
-    }
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        frames = [Dataset.from_pandas(one[list(types)], DataDefinition(**lists)) for one in (current, reference)]
-        found = Report([DataDriftPreset()], include_tests=True).run(*frames).dict()
-    failed = {test["metric_config"]["metric_id"]: test["status"].value == "FAIL" for test in found["tests"]}
-    return {
-        metric["config"]["column"]: Said(
-            method=metric["config"]["method"], score=float(metric["value"]), drifted=failed[metric["id"]]
-        )
-        for metric in found["metrics"]
-        if "column" in metric["config"]
-    }
-
-
-def evidently_types(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, str]:
-    """The type that Evidently infers of each column that it compares; booleans with nulls, which it drops, too."""
-    from evidently.core.datasets import infer_column_type
-
-    names = {"num": "numerical", "cat": "categorical", "text": "text"}
-    found: dict[str, str] = {}
-    for name in current:
-        clean = [_cleaned(side[name]) for side in (reference, current)]
-        if not all(map(len, clean)) or {one.dtype.kind == "O" for one in clean} == {True, False}:
-            continue  # its whole report would fail
-        if pd.api.types.infer_dtype(clean[1]) == "boolean":
-            found[str(name)] = "categorical"
-        elif (type_ := names.get(infer_column_type(current[name]).value)) is not None:
-            found[str(name)] = type_
-    return found
-
-
-def _cleaned(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column.replace([-np.inf, np.inf], np.nan).dropna()
-
-
 def compare_paths(paths: tuple[Path, Path], tally: Tally, label: str) -> None:
     """Our verdict on two files beside Evidently's on what pandas reads of them."""
     read = pd.read_csv if paths[0].suffix == ".csv" else pd.read_parquet
     frames = [read(path) for path in paths]
-    types = evidently_types(frames[0], frames[1])
-    said: dict[str, Said] = {}
-    for name, type_ in list(types.items()):
-        if type_ == "text":  # by itself: where its texts are too few, Evidently's whole report fails
-            del types[name]
-            try:
-                said |= ask_evidently(frames[0], frames[1], {name: type_})
-            except ValueError:
-                continue
-    said |= ask_evidently(frames[0], frames[1], types) if types else {}
+    said = ask_of_all(frames[0], frames[1])
     with open_file(paths[0]) as reference, open_file(paths[1]) as current:
         result = compare_sides(reference, current).result
     different = tally.different = tally.different or []
@@ -226,22 +91,10 @@ def compare_paths(paths: tuple[Path, Path], tally: Tally, label: str) -> None:
 
 def part_columns(folder: Path, seeds: Sequence[int], note: Callable[[str], None]) -> dict[str, Any]:
     tally, started = Tally(), time.perf_counter()
+    paths = folder / "reference.parquet", folder / "current.parquet"
     for seed in seeds:
         for sizes in SIZES:
-            rng = np.random.default_rng([seed, *sizes])
-            sides: list[dict[str, Any]] = [{}, {}]
-            for name, make in MAKERS.items():
-                for copy, shift in enumerate((0.0, rng.random())):
-                    for side, rows in enumerate(sizes):
-                        values = make(rng, rows, shift * side)
-                        sides[side][f"{name}_{copy}"] = pa.array(values.tolist(), from_pandas=True)
-            paths = folder / "reference.parquet", folder / "current.parquet"
-            for columns, path in zip(sides, paths, strict=True):
-                kinds = [
-                    (name, column.cast(pa.float64()) if pa.types.is_null(column.type) else column)
-                    for name, column in columns.items()
-                ]
-                parquet.write_table(pa.table(dict(kinds)), path)
+            write_random(paths, seed, sizes)
             compare_paths(paths, tally, f"seed {seed} sizes {sizes}")
             note(f"seed {seed}, {sizes[0]:,} and {sizes[1]:,} rows: {tally.equal} of {tally.columns} columns equal")
     return {**tally.told(), "seconds": round(time.perf_counter() - started, 1)}
@@ -284,28 +137,30 @@ class Spent:
         return {key: round(value, 2) if isinstance(value, float) else value for key, value in self.__dict__.items()}
 
 
+STARTER = """
+import json, os, resource, subprocess, sys, time
+limit, folder, *command = sys.argv[1:]
+limited = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))) if limit else None
+started = time.perf_counter()
+process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=limited, cwd=folder or None)
+_pid, status, used = os.wait4(process.pid, 0)
+print(json.dumps({
+    "seconds": time.perf_counter() - started,
+    "processor_seconds": used.ru_utime + used.ru_stime,
+    "mebibytes": used.ru_maxrss / 1024,
+    "exit_code": os.waitstatus_to_exitcode(status),
+}))
+"""
+"""Linux counts what a process's parent holds when it is forked as memory of the process, so a small one starts it."""
+
+
 def run(command: Sequence[str], *, limit: int | None = None, folder: Path | None = None) -> Spent:
     """Run a command, with a limit on its private memory in bytes."""
-
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-    with tempfile.TemporaryFile("w+") as out:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=out, preexec_fn=limited, cwd=folder)
-        _pid, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        last = (out.read().strip().splitlines() or [""])[-1]
-    return Spent(
-        seconds=seconds,
-        processor_seconds=used.ru_utime + used.ru_stime,
-        mebibytes=used.ru_maxrss / 1024,
-        exit_code=process.returncode,
-        said=last[:200] if process.returncode else "",
-    )
+    starter = [sys.executable, "-I", "-S", "-c", STARTER, str(limit or ""), str(folder or ""), *command]
+    done = subprocess.run(starter, capture_output=True, text=True, check=True)
+    spent = json.loads(done.stdout)
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    return Spent(**spent, said=last[:200] if spent["exit_code"] else "")
 
 
 OURS = "from mesh_catalog.cli.main import main; main()"
@@ -318,35 +173,6 @@ from evidently.presets import DataDriftPreset
 reference, current = (Dataset.from_pandas(pd.read_parquet(path), DataDefinition()) for path in sys.argv[1:3])
 print(Report([DataDriftPreset()], include_tests=True).run(current, reference).json())
 """
-
-
-def write_wide(folder: Path, rows: int) -> tuple[Path, Path]:
-    """Two Parquet files of 20 numerical and 5 categorical columns, a million rows at a time."""
-    found = []
-    for side, name in enumerate(("reference", "current")):
-        rng, path = np.random.default_rng(side), folder / f"{name}-{rows}.parquet"
-        writer: parquet.ParquetWriter | None = None
-        for start in range(0, rows, 1_000_000):
-            table = pa.table(_wide_columns(rng, min(1_000_000, rows - start), side))
-            writer = writer or parquet.ParquetWriter(path, table.schema)
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
-        found.append(path)
-    return found[0], found[1]
-
-
-def _wide_columns(rng: np.random.Generator, rows: int, side: int) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for number in range(20):
-        shift = 0.3 * side * (number % 4 == 0)
-        columns[f"n{number:02d}"] = _numbers(rng, number % 5, shift, rows)
-    for number, words in enumerate((2, 5, 12, 50, 500)):
-        share = np.ones(words)
-        share[0] += side * (number == 2)
-        places = rng.choice(words, rows, p=share / share.sum())
-        columns[f"c{number}"] = pa.array([f"v{word}" for word in range(words)]).take(pa.array(places))
-    return columns
 
 
 def part_files(folder: Path, rows: int, *, limit: int | None = None) -> dict[str, Any]:
@@ -365,23 +191,11 @@ def part_files(folder: Path, rows: int, *, limit: int | None = None) -> dict[str
     }
 
 
-def _numbers(rng: np.random.Generator, kind: int, shift: float, rows: int) -> Rows:
-    if kind == 0:
-        return rng.normal(shift, 1, rows)
-    if kind == 1:
-        return np.exp(rng.normal(shift, 1.2, rows))
-    if kind == 2:
-        return rng.gamma(2 + shift, 1, rows)
-    return rng.integers(0, 100_000, rows) if kind == 3 else rng.pareto(2.5, rows)
-
-
 def part_profiles(folder: Path) -> dict[str, Any]:
     """A product of two versions whose profiles are stored as publishing stores them; made without Spark."""
     from benchmarks.drift_product import make_product
 
-    root = make_product(
-        folder, [pd.DataFrame(_plain(_wide_columns(np.random.default_rng(n), 200_000, n))) for n in (0, 1)]
-    )
+    root = make_product(folder, [wide_frame(side, 200_000) for side in (0, 1)])
     command = [sys.executable, "-c", OURS, "drift", "shop.wide@0", "shop.wide@1..1"]
     os.environ["MESH_WORKSPACE"] = str(root)
     verdicts = [run([*command, "--json"], folder=root) for _ in range(3)]
@@ -392,10 +206,6 @@ def part_profiles(folder: Path) -> dict[str, Any]:
         "rows": 200_000,
         "columns": 25,
     }
-
-
-def _plain(columns: dict[str, Any]) -> dict[str, Any]:
-    return {name: column.to_pandas() if isinstance(column, pa.Array) else column for name, column in columns.items()}
 
 
 def bars(found: dict[str, Any]) -> list[tuple[str, str, str, bool]]:

@@ -7,9 +7,9 @@ An answer that lineage knows to be incomplete says so: `unknown` is then not emp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.impact import column_impact
 from mesh_catalog.catalog.lineage import lineage
@@ -51,6 +51,12 @@ class Affected:
     unknown: tuple[str, ...]
     """What lineage knows to be missing; not empty means that there may be more models."""
 
+    @property
+    def lines(self) -> list[str]:
+        """One a model, and one a gap."""
+        models = [f"downstream: {one.sentence}" for one in self.models]
+        return models + [f"downstream is not known whole: {gap}" for gap in self.unknown]
+
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamDrift:
@@ -79,6 +85,37 @@ class Upstream:
     """Products that no monitor looked at."""
     unknown: tuple[str, ...]
     """What lineage knows to be missing."""
+
+    @property
+    def alarming(self) -> list[str]:
+        """What may have led to trouble: a line a product that drifted, and one a gap."""
+        return self._lines(unwatched=())
+
+    @property
+    def lines(self) -> list[str]:
+        """The same, and what no monitor looked at."""
+        return self._lines(unwatched=self.unwatched)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `mesh monitor --json` prints: of a product that drifted, which verdict says so."""
+        drifted = [
+            {
+                "product": one.product,
+                "owner": one.owner,
+                "verdict": one.verdict.id,
+                "outcome": one.verdict.outcome,
+                "window_to": one.verdict.window_to,
+            }
+            for one in self.drifted
+        ]
+        return {**self.__dict__, "drifted": drifted}
+
+    def _lines(self, *, unwatched: Sequence[str]) -> list[str]:
+        return [
+            *(f"upstream: {one.sentence}" for one in self.drifted),
+            *([f"upstream: no monitor looked at {', '.join(unwatched)}"] if unwatched else []),
+            *(f"upstream is not known whole: {gap}" for gap in self.unknown),
+        ]
 
 
 def affected_models(mesh: Mesh, product: str, columns: Iterable[str]) -> Affected:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mesh_catalog.alerts.channels import alert_spec
 from mesh_catalog.alerts.incidents import look_around
 from mesh_catalog.alerts.notify import messages_of
 from mesh_catalog.alerts.sending import Sent, send_waiting
@@ -39,13 +40,10 @@ def escalate(mesh: Mesh, *, now: datetime | None = None) -> Escalated:
 
 
 def _step(mesh: Mesh, alert: AlertRecord, now: datetime) -> bool:
-    domain = mesh.workspace.domains.get(alert.domain)
-    spec = domain.alerts if domain is not None else None
-    chain = [[channel.name] for channel in spec.escalate] if spec is not None else []
-    if not chain:
-        chain = [[channel.name for channel in spec.tell] if spec is not None else []]
+    spec = alert_spec(mesh, alert.domain)
+    chain = [[channel.name] for channel in spec.escalate] or [[channel.name for channel in spec.tell]]
     names = chain[min(alert.step, len(chain) - 1)]
-    due_at = now + spec.acknowledge if spec is not None and alert.step + 1 < len(chain) else None
+    due_at = now + spec.acknowledge if alert.step + 1 < len(chain) else None
     around = look_around(mesh, alert)
     return step_alert(
         mesh.catalog,

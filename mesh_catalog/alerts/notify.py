@@ -6,25 +6,22 @@ process that dies, loses nothing and fails nobody. What waits is sent by the nex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from mesh_catalog.alerts.channels import alert_spec, told_at_once
 from mesh_catalog.alerts.sending import send_waiting
 from mesh_catalog.alerts.wording import message_body, message_title
 from mesh_catalog.catalog.alerts import AlertRecord, NewAlert, Raised, Severity, raise_alert, resolve_alert
 from mesh_catalog.catalog.outbox import Message, MessageReason
 from mesh_catalog.catalog.store import utc_now
-from mesh_catalog.specs import AlertSpec
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
 
-__all__ = ["Concerned", "Notice", "messages_of", "notify", "resolve", "wants_warnings"]
-
-_QUIET = AlertSpec(tell=())
-"""Of a domain that names no channel."""
+__all__ = ["Concerned", "Notice", "messages_of", "notify", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +70,7 @@ def notify(mesh: Mesh, notice: Notice, *, now: datetime | None = None) -> Raised
         StorageError: The catalog cannot be written.
     """
     at = now or utc_now()
-    spec = _spec(mesh, notice.domain)
+    spec = alert_spec(mesh, notice.domain)
     new = NewAlert(
         dedup_key=notice.key,
         subject=notice.subject,
@@ -88,7 +85,7 @@ def notify(mesh: Mesh, notice: Notice, *, now: datetime | None = None) -> Raised
     raised = raise_alert(
         mesh.catalog,
         new,
-        messages=lambda alert, reason: _first_messages(mesh, spec, alert, reason, notice.concerned),
+        messages=lambda alert, reason: _first_messages(mesh, alert, reason, notice.concerned),
         acknowledge=spec.acknowledge if notice.severity == "fail" and spec.tell else None,
         repeat=spec.repeat,
         now=at,
@@ -105,25 +102,15 @@ def resolve(
     return resolve_alert(mesh.catalog, dedup_key or f"{kind}:{subject}", now=now or utc_now())
 
 
-def wants_warnings(mesh: Mesh, domains: Iterable[str]) -> bool:
-    """Whether any of the domains has a channel that hears of warnings."""
-    return any(channel.warnings for domain in domains for channel in _spec(mesh, domain).tell)
-
-
-def _spec(mesh: Mesh, domain: str) -> AlertSpec:
-    found = mesh.workspace.domains.get(domain)
-    return found.alerts if found is not None and found.alerts is not None else _QUIET
-
-
 def _first_messages(
-    mesh: Mesh, spec: AlertSpec, alert: AlertRecord, reason: MessageReason, concerned: Sequence[Concerned]
+    mesh: Mesh, alert: AlertRecord, reason: MessageReason, concerned: Sequence[Concerned]
 ) -> list[Message]:
-    names = [channel.name for channel in spec.tell if alert.severity == "fail" or channel.warnings]
-    found = messages_of(alert, alert.domain, names, reason)
-    for other in {one.domain: one for one in concerned if one.domain != alert.domain}.values():
-        why = [one.why for one in concerned if one.domain == other.domain]
-        told = [c.name for c in _spec(mesh, other.domain).tell if alert.severity == "fail" or c.warnings]
-        found += messages_of(alert, other.domain, told, reason, why=why)
+    """To the alert's own domain, then to the others, each once."""
+    found: list[Message] = []
+    for domain in dict.fromkeys([alert.domain, *(one.domain for one in concerned)]):
+        names = told_at_once(alert_spec(mesh, domain), alert.severity)
+        why = [one.why for one in concerned if one.domain == domain != alert.domain]
+        found += messages_of(alert, domain, names, reason, why=why)
     return found
 
 

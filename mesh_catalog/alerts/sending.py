@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mesh_catalog.alerts.channels import alert_spec
 from mesh_catalog.alerts.wording import signed
 from mesh_catalog.catalog.outbox import Delivery, claim_next, finish_delivery
 from mesh_catalog.catalog.store import utc_now
@@ -61,8 +62,7 @@ def send_waiting(mesh: Mesh, *, now: datetime | None = None, environment: Mappin
 
 def _send(mesh: Mesh, delivery: Delivery, environment: Mapping[str, str]) -> str | None:
     """Why it could not be sent; None where it was."""
-    domain = mesh.workspace.domains.get(delivery.domain)
-    channel = domain.alerts.channel(delivery.channel) if domain is not None and domain.alerts is not None else None
+    channel = alert_spec(mesh, delivery.domain).channel(delivery.channel)
     if channel is None:
         return f"domain.yaml of {delivery.domain} names no channel '{delivery.channel}' any more"
     url = _url(channel, environment)

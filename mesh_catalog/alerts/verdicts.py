@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from mesh_catalog.alerts.affected import Affected, affected_models, upstream_drift
-from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve, wants_warnings
+from mesh_catalog.alerts.affected import Affected, Upstream, affected_models, upstream_drift
+from mesh_catalog.alerts.channels import wants_warnings
+from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve
 from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
 from mesh_catalog.errors import MeshError
 
@@ -14,17 +17,55 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.alerts import AlertRecord
 
-__all__ = ["tell_verdict", "tell_verdicts"]
+__all__ = ["Told", "tell_verdict", "tell_verdicts"]
 
 _MEASURES = 10
 _BAD = ("warn", "fail")
 
 
-def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> list[AlertRecord]:
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What became of a run's verdicts, and what stands around their subject."""
+
+    alerts: tuple[AlertRecord, ...] = ()
+    """Raised, counted once more, or closed."""
+    upstream: Upstream | None = None
+    """Of a model."""
+    downstream: Affected | None = None
+    """Of a product: the models that use the columns that drifted."""
+
+    @property
+    def lines(self) -> list[str]:
+        """`upstream: payments.terminal_risk drifted on 2026-06-13, owner risk-data`, and so on, alerts last."""
+        around = [*(self.upstream.lines if self.upstream else ()), *(self.downstream.lines if self.downstream else ())]
+        return around + [f"alert: {one.id} {one.title}, {one.state}" for one in self.alerts]
+
+
+class _Neighbours:
+    """What stands around a subject: looked up when it is asked for, the same once."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.upstream = cache(partial(upstream_drift, mesh))
+        self._affected = cache(partial(affected_models, mesh))
+
+    def downstream(self, product: str, verdicts: Sequence[VerdictRecord]) -> Affected:
+        """The models that use the columns that these verdicts found bad."""
+        bad = (one for verdict in verdicts for one in verdict.measures if one.outcome in _BAD)
+        return self._affected(product, tuple(dict.fromkeys(one.column for one in bad if one.column)))
+
+
+def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
     """Tell of a run's verdicts on one subject; a slice that is no worse than all rows together is no alert besides."""
+    if not verdicts:
+        return Told()
+    around, subject = _Neighbours(mesh), verdicts[0].subject
     whole = {verdict.kind: _badness(verdict) for verdict in verdicts if not verdict.slice}
-    told = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get(one.kind, 0))]
-    return [alert for verdict in told if (alert := tell_verdict(mesh, verdict)) is not None]
+    worth = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get(one.kind, 0))]
+    alerts = tuple(alert for verdict in worth if (alert := _tell(mesh, verdict, around)) is not None)
+    if verdicts[0].subject_kind == "model":
+        return Told(alerts=alerts, upstream=around.upstream(subject))
+    drift = [verdict for verdict in verdicts if verdict.kind == "data_drift"]
+    return Told(alerts=alerts, downstream=around.downstream(subject, drift))
 
 
 def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
@@ -39,6 +80,10 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
     Returns:
         The alert, or None where there is none.
     """
+    return _tell(mesh, verdict, _Neighbours(mesh))
+
+
+def _tell(mesh: Mesh, verdict: VerdictRecord, around: _Neighbours) -> AlertRecord | None:
     key = f"{verdict.kind}:{verdict.subject}" + (f":{verdict.slice}" if verdict.slice else "")
     if verdict.outcome == "not_run":
         return None
@@ -47,14 +92,14 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
     lines = [verdict.reason, *_measures(verdict)]
     concerned: tuple[Concerned, ...] = ()
     if verdict.subject_kind == "product":
-        affected = _affected(mesh, verdict)
-        lines += _downstream_lines(affected)
+        affected = around.downstream(verdict.subject, [verdict])
+        lines += affected.lines
         concerned = tuple(Concerned(domain=one.domain, why=one.sentence) for one in affected.models)
     domains = [verdict.subject.partition(".")[0], *(one.domain for one in concerned)]
     if verdict.outcome == "warn" and not wants_warnings(mesh, domains):
         return None
     if verdict.subject_kind == "model":
-        lines += _upstream_lines(mesh, verdict.subject)
+        lines += _upstream_lines(verdict.subject, around)
     what = f"{verdict.kind.replace('_', ' ')} of {verdict.slice}" if verdict.slice else verdict.kind.replace("_", " ")
     notice = Notice(
         subject=verdict.subject,
@@ -87,21 +132,8 @@ def _measure(one: Measure) -> str:
     return f"{name}{score} ({one.method}{limit})"
 
 
-def _affected(mesh: Mesh, verdict: VerdictRecord) -> Affected:
-    columns = [one.column for one in verdict.measures if one.outcome in _BAD and one.column]
-    return affected_models(mesh, verdict.subject, columns)
-
-
-def _downstream_lines(affected: Affected) -> list[str]:
-    lines = [f"downstream: {one.sentence}" for one in affected.models]
-    return lines + [f"downstream is not known whole: {gap}" for gap in affected.unknown]
-
-
-def _upstream_lines(mesh: Mesh, model: str) -> list[str]:
+def _upstream_lines(model: str, around: _Neighbours) -> list[str]:
     try:
-        upstream = upstream_drift(mesh, model)
+        return around.upstream(model).alarming
     except MeshError as error:  # the alert goes out also where lineage cannot say where it came from
         return [f"upstream is not known: {error}"]
-    return [f"upstream: {one.sentence}" for one in upstream.drifted] + [
-        f"upstream is not known whole: {gap}" for gap in upstream.unknown
-    ]

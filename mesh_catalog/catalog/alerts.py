@@ -15,9 +15,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, RowMapping, select, text, update
 
 from mesh_catalog.catalog.outbox import Message, MessageReason, put_messages
-from mesh_catalog.catalog.store import Catalog, ClashError, dialect_insert, retried
+from mesh_catalog.catalog.store import Catalog, ClashError, dialect_insert, retried, unique_row
 from mesh_catalog.catalog.tables import alerts
-from mesh_catalog.errors import NotFoundError, RefusedError
+from mesh_catalog.errors import RefusedError
 
 __all__ = [
     "AlertRecord",
@@ -274,10 +274,7 @@ def read_alert(catalog: Catalog, alert_id: str) -> AlertRecord:
     Raises:
         NotFoundError: There is none, or more than one begins so.
     """
-    query = select(alerts).where(alerts.c.id.startswith(alert_id, autoescape=True)).limit(2)
+    none = "alert {}: there is none. List them: mesh alert list"
+    several = "alert {}: more than one begins so. Write more of it."
     with catalog.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    if len(rows) != 1 or not alert_id:
-        few = "more than one begins so. Write more of it." if rows else "there is none. List them: mesh alert list"
-        raise NotFoundError(f"alert {alert_id[:40]}: {few}")
-    return _record(rows[0])
+        return _record(unique_row(connection, alerts, alert_id, none=none, several=several))

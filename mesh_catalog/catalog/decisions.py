@@ -25,6 +25,7 @@ __all__ = [
     "RetrainingRecord",
     "advance_retraining",
     "begin_retraining",
+    "decision_record",
     "finish_retraining",
     "open_retraining",
     "read_decisions",
@@ -239,10 +240,11 @@ def read_decisions(catalog: Catalog, model: str, limit: int | None = None) -> li
     )
     with catalog.read() as connection:
         rows = connection.execute(query).mappings().all()
-    return [_decision(row) for row in rows]
+    return [decision_record(row) for row in rows]
 
 
-def _decision(row: RowMapping) -> DecisionRecord:
+def decision_record(row: RowMapping) -> DecisionRecord:
+    """A row of `decisions` as a record."""
     kept = {name: row[name] for name in DecisionRecord.__dataclass_fields__}
     return DecisionRecord(**{**kept, "reasons": tuple(row["reasons"])})
 

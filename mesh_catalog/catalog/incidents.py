@@ -11,10 +11,10 @@ from uuid import uuid4
 from sqlalchemy import Connection, select, update
 
 from mesh_catalog.catalog.alerts import AlertRecord
-from mesh_catalog.catalog.store import Catalog, retried, upsert
+from mesh_catalog.catalog.store import Catalog, retried, unique_row, upsert
 from mesh_catalog.catalog.tables import contracts, incidents, products
 from mesh_catalog.catalog.versions import NewestVersions
-from mesh_catalog.errors import NotFoundError, RefusedError
+from mesh_catalog.errors import RefusedError
 
 __all__ = [
     "IncidentRecord",
@@ -104,13 +104,10 @@ def read_incident(catalog: Catalog, incident_id: str) -> IncidentRecord:
     Raises:
         NotFoundError: There is none, or more than one begins so.
     """
-    query = select(incidents).where(incidents.c.id.startswith(incident_id, autoescape=True)).limit(2)
+    none = "incident {}: there is none. List them: mesh incident list"
+    several = "incident {}: more than one begins so. Write more of it."
     with catalog.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    if len(rows) != 1 or not incident_id:
-        few = "more than one begins so. Write more of it." if rows else "there is none. List them: mesh incident list"
-        raise NotFoundError(f"incident {incident_id[:40]}: {few}")
-    return _record(rows[0])
+        return _record(unique_row(connection, incidents, incident_id, none=none, several=several))
 
 
 def _record(row: Any) -> IncidentRecord:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from mesh_catalog.catalog.decisions import DecisionRecord
+from mesh_catalog.catalog.decisions import DecisionRecord, decision_record
 from mesh_catalog.catalog.store import Catalog, among, retried, utc_now
 from mesh_catalog.catalog.tables import alias_moves, decisions
 
@@ -44,14 +44,10 @@ def read_unmirrored(catalog: Catalog, model: str) -> Unmirrored:
         decided = connection.execute(
             select(decisions).where(told.model == model, told.mirrored_at.is_(None)).order_by(told.at, told.id)
         ).mappings()
-        kept = list(DecisionRecord.__dataclass_fields__)
-        records = [
-            DecisionRecord(**{**{name: row[name] for name in kept}, "reasons": tuple(row["reasons"])})
-            for row in decided
-        ]
+        records = tuple(decision_record(row) for row in decided)
     return Unmirrored(
         aliases={alias: version for _, alias, version in moved},
-        decisions=tuple(records),
+        decisions=records,
         moves=tuple(number for number, _, _ in moved),
     )
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 from sqlalchemy import select, update
 
 from mesh_catalog.catalog.models import require_model
-from mesh_catalog.catalog.store import Catalog, dialect_insert, retried, utc_now
+from mesh_catalog.catalog.store import Catalog, dialect_insert, retried, unique_row, utc_now
 from mesh_catalog.catalog.tables import reviews
-from mesh_catalog.errors import ConflictError, InputError, NotFoundError
+from mesh_catalog.errors import ConflictError, InputError
 
 __all__ = ["ReviewRecord", "close_review", "list_reviews", "open_review", "open_review_of", "read_review"]
 
@@ -88,13 +88,10 @@ def read_review(catalog: Catalog, review_id: str) -> ReviewRecord:
     Raises:
         NotFoundError: There is none, or several begin so.
     """
-    query = select(reviews).where(reviews.c.id.startswith(review_id, autoescape=True)).limit(2)
+    none = "review {}: does not exist. See: mesh review list"
+    several = "review {}: several begin so: write more of it"
     with catalog.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    if len(rows) != 1 or not review_id:
-        told = "several begin so: write more of it" if rows else "does not exist. See: mesh review list"
-        raise NotFoundError(f"review {review_id[:40]}: {told}")
-    return ReviewRecord(**rows[0])
+        return ReviewRecord(**unique_row(connection, reviews, review_id, none=none, several=several))
 
 
 def open_review_of(catalog: Catalog, model: str) -> ReviewRecord | None:

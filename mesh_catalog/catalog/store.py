@@ -24,6 +24,7 @@ from sqlalchemy import (
     Engine,
     FromClause,
     Integer,
+    RowMapping,
     String,
     Table,
     create_engine,
@@ -40,7 +41,7 @@ from sqlalchemy.types import TypeEngine
 
 from mesh_catalog.catalog.canonical import canonical_json
 from mesh_catalog.catalog.migrations import HEAD
-from mesh_catalog.errors import ConflictError, SettingsError, StorageError
+from mesh_catalog.errors import ConflictError, NotFoundError, SettingsError, StorageError
 
 __all__ = [
     "Catalog",
@@ -51,6 +52,7 @@ __all__ = [
     "insert_rows",
     "open_catalog",
     "retried",
+    "unique_row",
     "upsert",
     "utc_now",
     "value_list",
@@ -177,6 +179,23 @@ def open_catalog(url: str) -> Catalog:
 def connect_catalog(url: str) -> Catalog:
     """The catalog as it is, without a look at its tables."""
     return Catalog(_engine(url))
+
+
+def unique_row(connection: Connection, table: Table, beginning: str, *, none: str, several: str) -> RowMapping:
+    """The row of an id, or of the beginning of one where no other id begins so.
+
+    Args:
+        none: What is said where there is none; `{}` in it is what was asked for.
+        several: The same, where more than one begins so.
+
+    Raises:
+        NotFoundError: There is none, or more than one.
+    """
+    query = select(table).where(table.c.id.startswith(beginning, autoescape=True)).limit(2)
+    rows = connection.execute(query).mappings().all()
+    if len(rows) != 1 or not beginning:
+        raise NotFoundError((several if rows else none).format(beginning[:40]))
+    return rows[0]
 
 
 def dialect_insert(connection: Connection, table: Table) -> Any:

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.models import require_model
-from mesh_catalog.catalog.store import Catalog, among, retried, upsert
+from mesh_catalog.catalog.store import Catalog, among, retried, unique_row, upsert
 from mesh_catalog.catalog.tables import products, verdict_measures, verdicts
 from mesh_catalog.errors import NotFoundError, nearest
 
@@ -170,15 +170,11 @@ def read_verdict(catalog: Catalog, beginning: str) -> VerdictRecord:
     Raises:
         NotFoundError: There is none, or more than one begins like this.
     """
-    query = (
-        select(verdicts).where(verdicts.c.id.startswith(beginning, autoescape=True)).order_by(verdicts.c.id).limit(2)
-    )
+    none = "'{}': no verdict has this id. List them: mesh show MODEL --json"
+    several = "'{}': more than one verdict's id begins like this. List them: mesh show MODEL --json"
     with catalog.read() as connection:
-        rows = connection.execute(query).mappings().all()
-        if len(rows) != 1 or not beginning:
-            found = "more than one verdict's id begins like this" if rows else "no verdict has this id"
-            raise NotFoundError(f"'{beginning[:40]}': {found}. List them: mesh show MODEL --json")
-        return _with_measures(connection, rows)[0]
+        row = unique_row(connection, verdicts, beginning, none=none, several=several)
+        return _with_measures(connection, [row])[0]
 
 
 def _with_measures(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[VerdictRecord]:

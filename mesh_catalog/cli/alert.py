@@ -140,12 +140,10 @@ def escalate_alerts(watch: int | None, dry_run: bool, as_json: bool) -> None:
     Example:
       mesh alert escalate --watch 60
     """
-    import json
-    import time
-
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.escalation import escalate
-    from mesh_catalog.cli.output import emit_json, to_plain
+    from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.retraining.watch import until_stopped
 
     if watch is not None and dry_run:
         raise click.UsageError("--watch and --dry-run: give one of them.")
@@ -153,16 +151,18 @@ def escalate_alerts(watch: int | None, dry_run: bool, as_json: bool) -> None:
         _plan(as_json)
         return
     with open_mesh() as mesh:
-        while True:
+
+        def once(_stop: object = None) -> None:
             done = escalate(mesh)
-            if watch is None:
-                emit_json(done) if as_json else _print_pass(done)
-                return
             if as_json:
-                click.echo(json.dumps(to_plain(done), ensure_ascii=False))
-            elif done.alerts or done.sent.sent or done.sent.failed:
+                emit_json(done, line=watch is not None)
+            elif watch is None or done.alerts or done.sent.sent or done.sent.failed:
                 _print_pass(done)
-            time.sleep(watch)
+
+        if watch is None:
+            once()
+        else:
+            until_stopped(once, seconds=watch)
 
 
 def _plan(as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from mesh_catalog.alerts.affected import Affected
     from mesh_catalog.monitoring.drift import ColumnDrift, Comparison, DriftResult
     from mesh_catalog.specs import DriftSpec
 
@@ -61,34 +62,36 @@ def command(
     if html is not None:
         _write(comparison, html, title=f"{current} against {reference}")
     if as_json:
-        emit_json(result.to_dict())
+        downstream = _downstream(current, result)
+        emit_json(result.to_dict() | ({"downstream": downstream} if downstream is not None else {}))
         return
     print_table(drift_rows(result), ("column", "type", "drift", "score", "threshold", "method"))
     click.echo(result.sentence)
     if html is not None:
         click.echo(f"report: {html}", err=True)
-    _tell_downstream(current, result)
+    downstream = _downstream(current, result)
+    for line in downstream.lines if downstream is not None else ():
+        click.echo(line)
 
 
-def _tell_downstream(current: str, result: DriftResult) -> None:
-    """The models that use the columns of a product that drifted."""
-    from mesh_catalog.monitoring.monitor import names_file
+def _downstream(current: str, result: DriftResult) -> Affected | None:
+    """The models that use the columns of a product that drifted; None of a file, and where no column drifted."""
+    from mesh_catalog.monitoring.datasets import names_file
 
     drifted = [column.column for column in result.columns if column.drifted]
     if names_file(current) or not drifted:
-        return
+        return None
     from mesh_catalog.access.mesh import open_mesh
-    from mesh_catalog.cli.neighbours import downstream_lines
+    from mesh_catalog.alerts.affected import affected_models
 
     with open_mesh(with_workspace=False) as mesh:
-        for line in downstream_lines(mesh, current.partition("@")[0], drifted):
-            click.echo(line)
+        return affected_models(mesh, current.partition("@")[0], drifted)
 
 
 def _compare(
     reference: str, current: str, columns: list[str] | None, share: float, spec: DriftSpec | None
 ) -> Comparison:
-    from mesh_catalog.monitoring.monitor import compare_datasets, names_file
+    from mesh_catalog.monitoring.datasets import compare_datasets, names_file
 
     if names_file(reference) and names_file(current):
         return compare_datasets(None, reference, current, columns=columns, limit=share, spec=spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.alerts.verdicts import Told
     from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
     from mesh_catalog.monitoring.run import MonitorRun, Replay
     from mesh_catalog.specs import ModelSpec, ProductSpec
@@ -63,7 +63,7 @@ def command(
       mesh monitor payments.fraud --report drift.json
     """
     from mesh_catalog.access.mesh import open_mesh
-    from mesh_catalog.cli.neighbours import tell
+    from mesh_catalog.alerts.verdicts import tell_verdicts
     from mesh_catalog.cli.output import progress
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.monitoring.run import record_report, replay_verdict, run_monitors
@@ -77,8 +77,8 @@ def command(
         session = partial(open_session, mesh.settings, app_name=f"mesh monitor {subject}")
         if replay is not None:
             with progress(f"judges {replay} again"):
-                told = replay_verdict(mesh, spec, replay, session=session)
-            _print_replay(told, as_json=as_json)
+                again = replay_verdict(mesh, spec, replay, session=session)
+            _print_replay(again, as_json=as_json)
             return
         with progress(f"judges the newest window of {subject}" if report is None else f"reads {report}"):
             if report is not None:
@@ -91,8 +91,8 @@ def command(
                     slices=slices or None,
                     session=session,
                 )
-        lines = tell(mesh, run.verdicts)
-    _print(run, spec, lines, as_json=as_json)
+        told = tell_verdicts(mesh, run.verdicts)
+    _print(run, spec, told, as_json=as_json)
     if open_report:
         for verdict in run.verdicts:
             if verdict.report_html and verdict.outcome != "not_run":
@@ -115,13 +115,14 @@ def _subject(mesh: Mesh, name: str) -> ModelSpec | ProductSpec:
     raise NotFoundError(f"there is no model or product '{name[:80]}'.{nearest(name, known)}")
 
 
-def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, lines: Sequence[str], *, as_json: bool) -> None:
+def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, told: Told, *, as_json: bool) -> None:
     from mesh_catalog.cli.output import emit_json, print_table
     from mesh_catalog.specs import ModelSpec
 
     if as_json:
-        errors = [str(error) for error in run.errors]
-        emit_json({"subject": run.subject, "outcome": run.outcome, "verdicts": run.verdicts, "errors": errors})
+        document = {"subject": run.subject, "outcome": run.outcome, "verdicts": run.verdicts}
+        around = {"upstream": told.upstream.to_dict() if told.upstream else None, "downstream": told.downstream}
+        emit_json({**document, **around, "errors": [str(error) for error in run.errors]})
         return
     if len(run.verdicts) == 1:
         _print_measures(run.verdicts[0])
@@ -131,7 +132,7 @@ def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, lines: Sequence[str],
         click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
     if run.verdicts:
         print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "id", "reason"))
-    for line in lines:
+    for line in told.lines:
         click.echo(line)
     folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
     if len(run.verdicts) == 1:

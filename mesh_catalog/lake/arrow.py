@@ -28,6 +28,7 @@ __all__ = [
     "open_table",
     "preview_rows",
     "query_batches",
+    "quoted",
     "read_batches",
     "read_values",
     "storage_errors",
@@ -119,11 +120,11 @@ def _engine(tickets: Mapping[str, Ticket], *, lower_case: bool, condition: str =
     for number, (name, ticket) in enumerate(tickets.items()):
         table = open_table(ticket)
         columns = ticket.columns or tuple(field.name for field in table.schema().fields)
-        called = {column: _name(column.lower() if lower_case else column) for column in columns}
-        shown = ", ".join(f"{_MASK if c in ticket.masked else _name(c)} as {called[c]}" for c in columns)
+        called = {column: quoted(column.lower() if lower_case else column) for column in columns}
+        shown = ", ".join(f"{_MASK if c in ticket.masked else quoted(c)} as {called[c]}" for c in columns)
         with storage_errors(ticket):
             engine.register(f"table_{number}", table)
-            view = f"create view {_name(name)} as select {shown} from table_{number}{condition}"  # noqa: S608 - quoted
+            view = f"create view {quoted(name)} as select {shown} from table_{number}{condition}"  # noqa: S608 - quoted
             engine.execute(view).read_all()
     return engine
 
@@ -292,5 +293,6 @@ def _added_files(ticket: Ticket, first: int) -> set[str]:
     return added
 
 
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
+def quoted(name: str) -> str:
+    """A name as DataFusion's SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -33,7 +33,7 @@ def is_small(mesh: Mesh, products: Sequence[ProductSpec]) -> bool:
     What cannot be told without Spark (another machine's files, a database) counts as large.
     """
     total = 0
-    for size in _sizes(mesh, products):
+    for size in _file_sizes(mesh, products):
         if size is None:
             return False
         total += size
@@ -42,19 +42,17 @@ def is_small(mesh: Mesh, products: Sequence[ProductSpec]) -> bool:
     return True
 
 
-def _sizes(mesh: Mesh, products: Sequence[ProductSpec]) -> Iterator[int | None]:
+def _file_sizes(mesh: Mesh, products: Sequence[ProductSpec]) -> Iterator[int | None]:
+    """Bytes of each new source file, and of each file under a table's folder, old versions' too; None: cannot be told.
+
+    What products share is looked at once, and nothing is looked at before it is asked for.
+    """
     for product in products:
         if product.source is not None:
             files = listed_files(mesh.settings.workspace, product.source)
             consumed = consumed_files(mesh.catalog, product.name)
-            yield None if files is None else sum(file.size for file in files if file.identity not in consumed)
-        for name in (*product_reads(product), product.name):
-            if name != SOURCE:
-                yield _table_size(table_location(mesh.settings, name))
-
-
-def _table_size(location: str) -> int | None:
-    """Bytes of all files under a table's folder; more than its newest version holds."""
-    if is_remote(location):
-        return None
-    return sum(file.stat().st_size for file in Path(location).rglob("*.parquet"))
+            yield from [None] if files is None else (one.size for one in files if one.identity not in consumed)
+    named = (name for product in products for name in (*product_reads(product), product.name))
+    for name in dict.fromkeys(name for name in named if name != SOURCE):
+        location = table_location(mesh.settings, name)
+        yield from [None] if is_remote(location) else (f.stat().st_size for f in Path(location).rglob("*.parquet"))

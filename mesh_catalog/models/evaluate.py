@@ -29,6 +29,7 @@ __all__ = [
     "evaluate_counts",
     "log_losses",
     "loss_deviation",
+    "score_cell",
 ]
 
 EXACT_ROWS = 1_000_000
@@ -58,6 +59,15 @@ class ScoreCounts:
     loss: float
     """Sum of the rows' logarithmic loss."""
 
+    @classmethod
+    def of(cls, scores: Floats, positives: Floats, negatives: Floats) -> ScoreCounts:
+        """With the loss that follows from the counts, as far as the scores are exact."""
+        import numpy as np  # late: weight
+
+        clipped = np.clip(scores, _CLIP, 1 - _CLIP)
+        loss = float(-(positives * np.log(clipped) + negatives * np.log1p(-clipped)).sum())
+        return cls(scores=scores, positives=positives, negatives=negatives, loss=loss)
+
     @property
     def rows(self) -> int:
         return int(self.positives.sum() + self.negatives.sum())
@@ -82,6 +92,11 @@ class Evaluation:
     """What a prediction that knows no feature scores."""
 
 
+def score_cell(score: str, *, rows: int) -> str:
+    """What scores are counted by, in SQL of Spark's and DataFusion's: a double as it is, above EXACT_ROWS a grid's."""
+    return score if rows <= EXACT_ROWS else f"floor({score} * {_GRID}) / {_GRID}"
+
+
 def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> ScoreCounts:
     """Count labels per score.
 
@@ -98,7 +113,7 @@ def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> Sco
     positive = F.col(f"`{label}`").cast("double")
     clipped = F.least(F.greatest(value, F.lit(_CLIP)), F.lit(1 - _CLIP))
     loss = -(positive * F.log(clipped) + (1 - positive) * F.log1p(-clipped))
-    cell = value if rows <= EXACT_ROWS else F.floor(value * _GRID) / _GRID
+    cell = F.expr(score_cell(f"cast(`{score}` as double)", rows=rows))
     table = (
         scored.select(cell.alias("s"), positive.alias("y"), loss.alias("l"))
         .groupBy("s")

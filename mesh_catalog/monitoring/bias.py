@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.verdicts import Measure, Outcome
 from mesh_catalog.errors import InputError, nearest
+from mesh_catalog.lake.arrow import quoted
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
 from mesh_catalog.monitoring.intervals import difference, ratio
-from mesh_catalog.monitoring.rows import LABEL, labelled_rows, quoted, scored_rows
+from mesh_catalog.monitoring.rows import LABEL, labelled_rows, scored_rows
 
 if TYPE_CHECKING:
     from mesh_catalog.monitoring.rows import Rows
@@ -224,10 +225,6 @@ BIAS = Monitor(
     kind="bias",
     title="bias",
     applies=lambda window: window.model is not None and window.model.kind == "binary" and bool(window.spec.bias.facets),
-    reference=lambda window: (
-        window.training,
-        str(window.baseline) if window.baseline else None,
-        window.labels_text,
-    ),
+    reference=lambda window: (window.training, window.baseline_text, window.labels_text),
     judge=judge_bias,
 )

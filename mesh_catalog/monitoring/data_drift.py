@@ -15,21 +15,23 @@ import numpy as np
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.arrow import quoted
 from mesh_catalog.lake.profile import ColumnProfile, Profile
 from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.models.frame import SCORE, SPLIT, plan_frame
+from mesh_catalog.monitoring.datasets import ProductSide, open_product
 from mesh_catalog.monitoring.drift import Comparison, DriftResult, Side, compare_sides
 from mesh_catalog.monitoring.files import profile_counts
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.monitor import ProductSide, open_product
-from mesh_catalog.monitoring.rows import Rows, quoted, rows_of
+from mesh_catalog.monitoring.rows import Rows, rows_of
+from mesh_catalog.monitoring.window import Part, own_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mesh_catalog.lake.profile import Kind
     from mesh_catalog.monitoring.report import ReportFiles
-    from mesh_catalog.monitoring.window import Part, Window
+    from mesh_catalog.monitoring.window import Window
     from mesh_catalog.specs import DriftSpec
 
 __all__ = ["DATA_DRIFT", "PREDICTION_DRIFT", "SlicedSide", "judge_drift", "judge_prediction_drift"]
@@ -83,7 +85,7 @@ def judge_drift(window: Window) -> Finding:
     if window.model is None:
         if window.baseline is None:
             return not_run("nothing was published before this window to compare it with")
-        columns = _own_columns(window)
+        columns = _compared_columns(window)
         return _compared(window, _side(window, window.baseline, columns), columns)
     columns = _features(window)
     number = window.champion.training_version if window.champion else None
@@ -147,8 +149,6 @@ def _narrowed(window: Window, reference: ProductSide, columns: Sequence[str]) ->
     """The training rows, of the slice where there is one: like is compared with like."""
     if window.slice.column is None:
         return reference
-    from mesh_catalog.monitoring.window import Part
-
     version = reference.ticket.version
     part = Part(product=reference.ticket.product, first=version, last=version, whole=True)
     return SlicedSide(selected=rows_of(window, columns, part=part), profile=reference.profile, names=reference.names)
@@ -165,11 +165,11 @@ def _features(window: Window) -> list[str]:
     return [column.name for column in columns if column.name not in others]
 
 
-def _own_columns(window: Window) -> list[str]:
+def _compared_columns(window: Window) -> list[str]:
     """A product's columns but keys and event time, which are new in every batch."""
     columns = read_version_columns(window.mesh.catalog, window.current.product, window.current.last)
-    keys = {column.name for column in columns if column.unique or column.primary_key_position is not None}
-    return [column.name for column in columns if column.name not in keys and column.name != window.event_time]
+    own = own_names(window, columns)
+    return [column.name for column in columns if column.name not in own]
 
 
 def _write(comparison: Comparison, folder: Path, name: str, title: str) -> ReportFiles:
@@ -188,17 +188,17 @@ def _write(comparison: Comparison, folder: Path, name: str, title: str) -> Repor
     return files
 
 
-def _pins(window: Window) -> tuple[str | None, ...]:
-    return (window.training or (str(window.baseline) if window.baseline else None),)
-
-
 DATA_DRIFT = Monitor(
-    kind="data_drift", title="data drift", applies=lambda _window: True, reference=_pins, judge=judge_drift
+    kind="data_drift",
+    title="data drift",
+    applies=lambda _window: True,
+    reference=lambda window: (window.training or window.baseline_text,),
+    judge=judge_drift,
 )
 PREDICTION_DRIFT = Monitor(
     kind="prediction_drift",
     title="prediction drift",
     applies=lambda window: window.model is not None,
-    reference=lambda window: (str(window.baseline) if window.baseline else None,),
+    reference=lambda window: (window.baseline_text,),
     judge=judge_prediction_drift,
 )

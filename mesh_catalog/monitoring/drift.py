@@ -32,7 +32,7 @@ from mesh_catalog.errors import InputError, NotFoundError, listed, nearest
 from mesh_catalog.lake.distribution import known_counts, pieces, variance
 from mesh_catalog.lake.profile import VALUE_LIMIT, ColumnProfile, Profile
 from mesh_catalog.lake.statistics import Span, wasserstein_span
-from mesh_catalog.monitoring.methods import METHODS, SMALL_ROWS, Method, default_method, method_named
+from mesh_catalog.monitoring.methods import FEW_VALUES, METHODS, SMALL_ROWS, Method, default_method, method_named
 from mesh_catalog.monitoring.scores import ScoreError, score_columns
 from mesh_catalog.monitoring.sides import (
     Exact,
@@ -60,7 +60,6 @@ ColumnType = Literal["numerical", "categorical", "text", "datetime", "unknown"]
 
 _CATEGORICAL_LIMIT = 10
 _MOST_THREADS = 4
-_FEW_VALUES = 5
 _SKETCH_ERROR = 0.1
 """Six times the relative standard error of the distinct sketch (HLL, lgK 12: 1.6 %)."""
 
@@ -435,6 +434,6 @@ def _bounded(left: ColumnProfile, right: ColumnProfile, threshold: float, *, few
 
 def _surely_many(left: ColumnProfile, right: ColumnProfile) -> bool:
     """Whether both sides together surely hold more than five values: each bin that is not empty holds one at least."""
-    return len({*(left.bins or ()), *(right.bins or ())}) > _FEW_VALUES or any(
+    return len({*(left.bins or ()), *(right.bins or ())}) > FEW_VALUES or any(
         column.kind == "integer" and known_counts(column) is None for column in (left, right)
     )

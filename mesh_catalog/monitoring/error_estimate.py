@@ -7,16 +7,19 @@ unlike all earlier ones get the error of the nearest that it knows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mesh_catalog.catalog.verdicts import Measure
-from mesh_catalog.errors import InputError
+from mesh_catalog.lake.arrow import quoted
+from mesh_catalog.monitoring.estimate import learned_from
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.metrics import limits_of, measured, told
-from mesh_catalog.monitoring.rows import LABEL, Rows, labelled_rows, quoted, scored_rows
+from mesh_catalog.monitoring.intervals import error_intervals
+from mesh_catalog.monitoring.metrics import judge_metrics, model_of
+from mesh_catalog.monitoring.rows import LABEL, Rows, labelled_rows, scored_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,9 +76,7 @@ def judge_error(window: Window) -> Finding:
     Raises:
         StorageError: A table cannot be read.
     """
-    model = window.model
-    if model is None:
-        raise InputError(f"{window.subject}: is no model, so it has no performance.")
+    model = model_of(window)
     if window.baseline is None or window.labels is None:
         return not_run("the champion scored nothing before this window to learn its errors from")
     names = _features(window)
@@ -86,29 +87,18 @@ def judge_error(window: Window) -> Finding:
             f"{len(past['score']):,} earlier labels have come, {_LEAST_ROWS} are needed to estimate an error"
         )
     learned = ErrorModel({name: past[name] for name in names}, past["score"], past[LABEL], seed=model.seed)
-    sums, count = np.zeros(4), 0
+    sums, count = np.zeros(3), 0
     for batch in _batches(scored_rows(window, ["score", *names]), names, label=None):
         absolute, square = learned.expected({name: batch[name] for name in names}, batch["score"])
-        sums += [absolute.sum(), square.sum(), (absolute**2).sum(), (square**2).sum()]
+        sums += [absolute.sum(), square.sum(), (square**2).sum()]
         count += len(absolute)
     if not count:
         return not_run("the window has no row of the champion's")
-    mae, mse = sums[0] / count, sums[1] / count
-    half_mae = 1.96 * np.sqrt(max(mse - mae * mae, 0.0) / count)
-    half_mse = 1.96 * np.sqrt(max(sums[3] / count - mse * mse, 0.0) / count)
-    low, high = max(mse - half_mse, 0.0), mse + half_mse
-    values = {"mae": float(mae), "rmse": float(np.sqrt(mse)), "mse": float(mse)}
-    intervals = {
-        "mae": (float(mae - half_mae), float(mae + half_mae)),
-        "rmse": (float(np.sqrt(low)), float(np.sqrt(high))),
-        "mse": (float(low), float(high)),
-    }
-    metrics = dict(window.champion.metrics) if window.champion else {}
-    limits = limits_of(window.spec.estimate, model.metric, metrics.get(model.metric))
-    found = measured(values, intervals, {name: limits[name] for name in limits if name in values}, metrics)
-    outcome, sentence = told(found, model.metric)
+    mae, mse, fourth = (float(total) / count for total in sums)
+    values = {"mae": mae, "rmse": math.sqrt(mse), "mse": mse}
+    intervals = error_intervals(mae=mae, mse=mse, fourth=fourth, rows=count)
     learning = Measure(method="rows learned from", score=float(len(past["score"])), outcome="pass")
-    return Finding(outcome=outcome, reason=f"{sentence} ({LIMITS})", measures=(*found, learning))
+    return judge_metrics(window, window.spec.estimate, values, intervals, beside=learning, note=f" ({LIMITS})")
 
 
 def _features(window: Window) -> list[str]:
@@ -130,7 +120,7 @@ def _sampled(rows: Rows, names: Sequence[str], *, total: int, seed: int) -> dict
 
 
 def _batches(rows: Rows, names: Sequence[str], *, label: str | None) -> Iterator[dict[str, NDArray[Any]]]:
-    shown = [f"{quoted(name)}" for name in names] + ([label] if label else [])
+    shown = [quoted(name) for name in names] + ([label] if label else [])
     rest = f"where score is not null{f' and {label} is not null' if label else ''} order by score"
     for batch in rows.batches(f"cast(score as double) as score, {', '.join(shown)}", rest=rest):
         yield {name: _array(batch.column(name)) for name in batch.schema.names}
@@ -160,10 +150,6 @@ ESTIMATED_ERROR = Monitor(
     kind="estimated_performance",
     title="estimated error",
     applies=lambda window: window.model is not None and window.model.kind == "regression",
-    reference=lambda window: (
-        window.training,
-        str(window.baseline) if window.baseline else None,
-        window.labels_text if window.baseline else None,
-    ),
+    reference=learned_from,
     judge=judge_error,
 )

@@ -18,7 +18,7 @@ from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
 from mesh_catalog.monitoring.intervals import bootstrap
-from mesh_catalog.monitoring.metrics import limits_of, measured, metrics_of, read_scores, score_counts, told
+from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows, scored_rows
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ESTIMATED_PERFORMANCE", "LIMITS", "calibrate", "expected_counts", "judge_estimate"]
+__all__ = ["ESTIMATED_PERFORMANCE", "LIMITS", "calibrate", "expected_counts", "judge_estimate", "learned_from"]
 
 LIMITS = "estimated; sees no concept drift"
 _LEAST_CALIBRATION = 200
@@ -41,9 +41,7 @@ def judge_estimate(window: Window) -> Finding:
     Raises:
         StorageError: A table cannot be read.
     """
-    model = window.model
-    if model is None:
-        raise InputError(f"{window.subject}: is no model, so it has no performance.")
+    model = model_of(window)
     table = read_scores(scored_rows(window, ["score"]), None, rows_about=window.current.rows)
     scores, rows = (np.asarray(table.column(name).to_numpy(), dtype=float) for name in ("s", "n"))
     usable = np.isfinite(scores)
@@ -55,11 +53,7 @@ def judge_estimate(window: Window) -> Finding:
     counts = expected_counts(scores, probability, rows)
     if not counts.positives.sum() or not counts.negatives.sum():
         return not_run("every score says the same, so nothing can be estimated")
-    values = metrics_of(counts)
-    known = dict(window.champion.metrics) if window.champion else {}
-    limits = limits_of(window.spec.estimate, model.metric, known.get(model.metric))
-    measures = measured(values, bootstrap(counts, metrics_of, seed=model.seed), limits, known)
-    outcome, sentence = told(measures, model.metric)
+    intervals = bootstrap(counts, metrics_of, seed=model.seed)
     calibration = Measure(
         method="calibration rows",
         score=float(past.rows) if past is not None else 0.0,
@@ -68,7 +62,8 @@ def judge_estimate(window: Window) -> Finding:
         if past is not None
         else "too few earlier labels: scores are taken as probabilities, which they may not be",
     )
-    return Finding(outcome=outcome, reason=f"{sentence} ({LIMITS})", measures=(*measures, calibration))
+    spec, note = window.spec.estimate, f" ({LIMITS})"
+    return judge_metrics(window, spec, metrics_of(counts), intervals, beside=calibration, note=note)
 
 
 def calibrate(past: ScoreCounts, scores: Floats) -> Floats:
@@ -104,14 +99,15 @@ def _past(window: Window) -> ScoreCounts | None:
     return score_counts(scores[known], number[known] * ones, number[known] * ~ones)
 
 
+def learned_from(window: Window) -> tuple[str | None, ...]:
+    """What an estimate depends on: the champion's training, and its earlier rows with the labels that they have."""
+    return window.training, window.baseline_text, window.labels_text if window.baseline else None
+
+
 ESTIMATED_PERFORMANCE = Monitor(
     kind="estimated_performance",
     title="estimated performance",
     applies=lambda window: window.model is not None and window.model.kind == "binary",
-    reference=lambda window: (
-        window.training,
-        str(window.baseline) if window.baseline else None,
-        window.labels_text if window.baseline else None,
-    ),
+    reference=learned_from,
     judge=judge_estimate,
 )

@@ -1,4 +1,4 @@
-"""Intervals at 95 %: of a share (Wilson), of a difference of shares (Newcombe), of their ratio (Katz), of a metric.
+"""Intervals at 95 %: of a share (Wilson), a difference of shares (Newcombe), their ratio (Katz), an error, a metric.
 
 Pure numbers: no rows, no files.
 """
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from mesh_catalog.models.evaluate import ScoreCounts
 
-__all__ = ["bootstrap", "difference", "ratio", "wilson"]
+__all__ = ["bootstrap", "difference", "error_intervals", "ratio", "wilson"]
 
 _Z = 1.959963984540054
+_ERROR_Z = 1.96
+"""Rounded, as it was when the first verdicts were kept: replayed, they must come out equal."""
 _CELLS = 512
 _SAMPLES = 200
 
@@ -52,6 +54,18 @@ def ratio(hits: float, rows: float, other_hits: float, other_rows: float) -> Int
     found = (hits / rows) / (other_hits / other_rows)
     half = _Z * math.sqrt(max(1 / hits - 1 / rows + 1 / other_hits - 1 / other_rows, 0.0))
     return found * math.exp(-half), found * math.exp(half)
+
+
+def error_intervals(*, mae: float, mse: float, fourth: float, rows: int) -> dict[str, Interval]:
+    """The intervals of mae, mse and rmse, from the means of |error|, error² and error⁴ of independent rows."""
+    half_mae = _ERROR_Z * math.sqrt(max(mse - mae * mae, 0.0) / rows)
+    half_mse = _ERROR_Z * math.sqrt(max(fourth - mse * mse, 0.0) / rows)
+    low, high = max(mse - half_mse, 0.0), mse + half_mse
+    return {
+        "mae": (mae - half_mae, mae + half_mae),
+        "mse": (low, high),
+        "rmse": (math.sqrt(low), math.sqrt(high)),
+    }
 
 
 def bootstrap(
@@ -104,7 +118,4 @@ def _drawn(counts: ScoreCounts, rng: np.random.Generator) -> ScoreCounts:
     positives = rng.poisson(counts.positives).astype(np.float64)
     negatives = rng.poisson(counts.negatives).astype(np.float64)
     drawn = positives + negatives > 0
-    scores, positives, negatives = counts.scores[drawn], positives[drawn], negatives[drawn]
-    clipped = np.clip(scores, 1e-15, 1 - 1e-15)
-    loss = float(-(positives * np.log(clipped) + negatives * np.log1p(-clipped)).sum())
-    return ScoreCounts(scores=scores, positives=positives, negatives=negatives, loss=loss)
+    return ScoreCounts.of(counts.scores[drawn], positives[drawn], negatives[drawn])

@@ -12,11 +12,12 @@ from typing import Literal
 
 from mesh_catalog.specs import DriftMethod, DriftType
 
-__all__ = ["METHODS", "SMALL_ROWS", "Method", "default_method", "method_named"]
+__all__ = ["FEW_VALUES", "METHODS", "SMALL_ROWS", "Method", "default_method", "method_named"]
 
 SMALL_ROWS = 1000
 """A reference of so many rows or fewer, cleaned, is judged by p-values, a larger one by distances."""
-_FEW_VALUES = 5
+FEW_VALUES = 5
+"""Of both sides together; so many or fewer numbers are judged as categories are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def default_method(type_: DriftType, *, rows: int, distinct: int) -> Method:
     small = rows <= SMALL_ROWS
     if type_ == "text":
         return _BY_KEY["perc_text_content_drift" if small else "abs_text_content_drift"]
-    few = type_ == "categorical" or distinct <= _FEW_VALUES
+    few = type_ == "categorical" or distinct <= FEW_VALUES
     if not small:
         return _BY_KEY["jensenshannon" if few else "wasserstein"]
     if not few:

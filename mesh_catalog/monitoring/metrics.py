@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mesh_catalog.catalog.verdicts import Measure, Outcome
-from mesh_catalog.models.evaluate import EXACT_ROWS, ScoreCounts, evaluate_counts
-from mesh_catalog.monitoring.finding import worst
+from mesh_catalog.errors import InputError
+from mesh_catalog.models.evaluate import ScoreCounts, evaluate_counts, score_cell
+from mesh_catalog.monitoring.finding import Finding, worst
+from mesh_catalog.specs import LESS_IS_BETTER
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mesh_catalog.monitoring.rows import Rows
-    from mesh_catalog.specs import PerformanceSpec
+    from mesh_catalog.monitoring.window import Window
+    from mesh_catalog.specs import ModelSpec, PerformanceSpec
 
-__all__ = ["LESS_IS_BETTER", "limits_of", "measured", "metrics_of", "read_scores", "score_counts", "told"]
-
-LESS_IS_BETTER = frozenset({"log_loss", "rmse", "mae", "mse", "mape"})
-_GRID = 2**20
-_CLIP = 1e-15
+__all__ = ["judge_metrics", "metrics_of", "model_of", "read_scores", "score_counts"]
 
 
 def read_scores(rows: Rows, label: str | None, *, rows_about: int) -> pa.Table:
@@ -29,7 +28,7 @@ def read_scores(rows: Rows, label: str | None, *, rows_about: int) -> pa.Table:
 
     Scores are exact up to a million rows, above on a grid of 2^-20.
     """
-    cell = "cast(score as double)" if rows_about <= EXACT_ROWS else f"floor(cast(score as double) * {_GRID}) / {_GRID}"
+    cell = score_cell("cast(score as double)", rows=rows_about)
     shown = label or "cast(null as double)"
     query = f"(select {cell} as s, {shown} as y from {rows.relation} as q)"  # noqa: S608 - names of ours
     return type(rows)(tickets=rows.tickets, relation=query).select("s, y, count(*) as n", rest="group by s, y")
@@ -40,10 +39,7 @@ def score_counts(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarra
     found, place = np.unique(scores, return_inverse=True)
     hits = np.bincount(place, weights=positives, minlength=found.size)[::-1].astype(np.float64)
     misses = np.bincount(place, weights=negatives, minlength=found.size)[::-1].astype(np.float64)
-    falling = found[::-1]
-    clipped = np.clip(falling, _CLIP, 1 - _CLIP)
-    loss = float(-(hits * np.log(clipped) + misses * np.log1p(-clipped)).sum())
-    return ScoreCounts(scores=falling, positives=hits, negatives=misses, loss=loss)
+    return ScoreCounts.of(found[::-1], hits, misses)
 
 
 def metrics_of(counts: ScoreCounts) -> dict[str, float]:
@@ -57,7 +53,43 @@ def metrics_of(counts: ScoreCounts) -> dict[str, float]:
     return found
 
 
-def limits_of(spec: PerformanceSpec, metric: str, known: float | None) -> dict[str, float]:
+def model_of(window: Window) -> ModelSpec:
+    """The window's model.
+
+    Raises:
+        InputError: It is a product's window.
+    """
+    if window.model is None:
+        raise InputError(f"{window.subject}: is no model, so it has no performance.")
+    return window.model
+
+
+def judge_metrics(
+    window: Window,
+    spec: PerformanceSpec,
+    values: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+    *,
+    beside: Measure,
+    note: str = "",
+    by_test: bool = True,
+) -> Finding:
+    """Metrics against their limits: those that the section names, and the champion's on its test window.
+
+    Args:
+        beside: A measure of what the metrics rest on; it does not count.
+        note: The end of the sentence.
+        by_test: Whether the champion's test window limits the model's own metric.
+    """
+    metric = model_of(window).metric
+    known = dict(window.champion.metrics) if window.champion else {}
+    limits = _limits(spec, metric, known.get(metric) if by_test else None)
+    measures = _measured(values, intervals, limits, known)
+    reason = _told(measures, metric) + note
+    return Finding(outcome=worst([one.outcome for one in measures]), reason=reason, measures=(*measures, beside))
+
+
+def _limits(spec: PerformanceSpec, metric: str, known: float | None) -> dict[str, float]:
     """Limit by metric: what the section names, and the model's metric against its value on the test window."""
     limits = dict(spec.at_least)
     if metric not in limits and known is not None:
@@ -66,7 +98,7 @@ def limits_of(spec: PerformanceSpec, metric: str, known: float | None) -> dict[s
     return limits
 
 
-def measured(
+def _measured(
     values: Mapping[str, float],
     intervals: Mapping[str, tuple[float, float]],
     limits: Mapping[str, float],
@@ -98,11 +130,11 @@ def _outcome(name: str, value: float, low: float, high: float, limit: float | No
     return "fail" if high < limit else "warn" if value < limit else "pass"
 
 
-def told(measures: tuple[Measure, ...], metric: str) -> tuple[Outcome, str]:
-    """The outcome of all, and a sentence on the metrics that are beyond their limits, or else on the model's own."""
+def _told(measures: tuple[Measure, ...], metric: str) -> str:
+    """A sentence on the metrics that are beyond their limits, or else on the model's own."""
     bad = [one for one in measures if one.outcome in ("fail", "warn")]
     shown = bad or [one for one in measures if one.method == metric] or list(measures[:1])
-    return worst([one.outcome for one in measures]), "; ".join(map(_sentence, shown))
+    return "; ".join(map(_sentence, shown))
 
 
 def _sentence(measure: Measure) -> str:

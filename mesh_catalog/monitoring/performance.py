@@ -7,6 +7,7 @@ rows lost is tested against what was lost before, in place of the limit on the m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,9 @@ from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.intervals import bootstrap, wilson
+from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
 from mesh_catalog.monitoring.losses import counted_losses, judge_against_before, judged_by_losses, reference_names
-from mesh_catalog.monitoring.metrics import limits_of, measured, metrics_of, read_scores, score_counts, told
+from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
 from mesh_catalog.monitoring.window import losses_text
 
@@ -37,13 +38,13 @@ def judge_performance(window: Window) -> Finding:
     Raises:
         StorageError: A table cannot be read.
     """
-    model = _model(window)
+    model = model_of(window)
     try:
         rows = labelled_rows(window, ["score"])
     except InputError as error:
         return not_run(f"{error}")
     if model.kind == "regression":
-        return _regression(window, model, rows)
+        return _regression(window, rows)
     table = read_scores(rows, LABEL, rows_about=window.current.rows)
     return _binary(window, model, table)
 
@@ -61,12 +62,11 @@ def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
         return not_run(
             f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
         )
-    intervals = bootstrap(counts, metrics_of, seed=model.seed)
     losses = counted_losses(counts, model.metric) if judged_by_losses(window) else None
-    return _judged(window, model, metrics_of(counts), intervals, coverage, losses, spec_rows=total)
+    return _judged(window, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, losses)
 
 
-def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
+def _regression(window: Window, rows: Rows) -> Finding:
     error = f"(cast(score as double) - {LABEL})"
     sums = rows.select(
         f"count(*) as n, count({LABEL}) as came, sum({error} * {error}) as squares, "
@@ -80,41 +80,36 @@ def _regression(window: Window, model: ModelSpec, rows: Rows) -> Finding:
     mse, mae = sums["squares"] / came, sums["off"] / came
     spread = sums["yy"] / came - (sums["y"] / came) ** 2
     values = {"rmse": mse**0.5, "mae": mae, "mse": mse}
-    half_mse = 1.96 * (max(sums["fourths"] / came - mse * mse, 0.0) / came) ** 0.5
-    half_mae = 1.96 * (max(mse - mae * mae, 0.0) / came) ** 0.5
-    low, high = max(mse - half_mse, 0.0), mse + half_mse
-    intervals = {"rmse": (low**0.5, high**0.5), "mae": (mae - half_mae, mae + half_mae), "mse": (low, high)}
+    intervals = error_intervals(mae=mae, mse=mse, fourth=sums["fourths"] / came, rows=came)
     if spread > 0:
+        low, high = intervals["mse"]
         values["r2"] = 1 - mse / spread
         intervals["r2"] = (1 - high / spread, 1 - low / spread)
     losses = Losses(rows=came, mean=mae, variance=max(mse - mae * mae, 0.0)) if judged_by_losses(window) else None
-    return _judged(window, model, values, intervals, coverage, losses, spec_rows=total)
+    return _judged(window, values, intervals, coverage, losses)
 
 
 def _judged(
     window: Window,
-    model: ModelSpec,
     values: dict[str, float],
     intervals: dict[str, tuple[float, float]],
     coverage: Measure,
     losses: Losses | None,
-    *,
-    spec_rows: int,
 ) -> Finding:
-    known = dict(window.champion.metrics) if window.champion else {}
-    limit = known.get(model.metric) if losses is None else None
-    limits = limits_of(window.spec.performance, model.metric, limit)
-    measures = measured(values, intervals, limits, known)
-    outcome, sentence = told(measures, model.metric)
-    if losses is not None:
-        against = judge_against_before(window, losses)
-        measures = (*measures, against)
-        if against.outcome == "fail" or (outcome == "pass" and against.outcome == "not_run"):
-            outcome = against.outcome
-        sentence = f"{against.reason}; {sentence}"
-    missing = coverage.details["missing"]
-    rest = f"; {missing:,} of {spec_rows:,} labels are still missing" if missing else ""
-    return Finding(outcome=outcome, reason=sentence + rest, measures=(*measures, coverage))
+    missing, rows = coverage.details["missing"], coverage.details["rows"]
+    note = f"; {missing:,} of {rows:,} labels are still missing" if missing else ""
+    spec = window.spec.performance
+    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=losses is None)
+    if losses is None:
+        return found
+    against = judge_against_before(window, losses)
+    decides = against.outcome == "fail" or (found.outcome == "pass" and against.outcome == "not_run")
+    return replace(
+        found,
+        outcome=against.outcome if decides else found.outcome,
+        reason=f"{against.reason}; {found.reason}",
+        measures=(*found.measures, against),
+    )
 
 
 def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure:
@@ -144,12 +139,6 @@ def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure
 def _pins(window: Window) -> tuple[str | None, ...]:
     against = losses_text(reference_names(window)) if judged_by_losses(window) else None
     return window.training, window.labels_text, against
-
-
-def _model(window: Window) -> ModelSpec:
-    if window.model is None:
-        raise InputError(f"{window.subject}: is no model, so it has no performance.")
-    return window.model
 
 
 PERFORMANCE = Monitor(

@@ -6,18 +6,21 @@ window's profile against what the reference's profile says of type, completeness
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
-from mesh_catalog.catalog.runs import CheckRecord, read_checks, read_runs, read_versions
+from mesh_catalog.catalog.runs import CheckRecord, VersionRecord, read_checks, read_runs, read_versions
 from mesh_catalog.catalog.verdicts import Measure, Outcome
 from mesh_catalog.errors import MeshError
 from mesh_catalog.lake.profile import Profile
 from mesh_catalog.monitoring.constraints import check_constraints, distributions, suggest_constraints
 from mesh_catalog.monitoring.finding import Finding, Monitor, worst
+from mesh_catalog.monitoring.window import own_names
 
 if TYPE_CHECKING:
+    from mesh_catalog.catalog.store import Catalog
     from mesh_catalog.monitoring.window import Window
 
 __all__ = ["DATA_QUALITY", "judge_quality"]
@@ -34,7 +37,9 @@ def judge_quality(window: Window) -> Finding:
     Raises:
         StorageError: A profile is damaged.
     """
-    measures = (*_rules(window), *_refused(window), *_constraints(window))
+    catalog, part = window.mesh.catalog, window.current
+    made = [one for one in read_versions(catalog, part.product) if part.first <= one.version <= part.last]
+    measures = (*_rules(catalog, made), *_refused(window, since=made[0].committed_at), *_constraints(window))
     judged = [one.outcome for one in measures if one.outcome != "not_run"]
     bad = [one for one in measures if one.outcome in ("fail", "warn")]
     if not judged:
@@ -46,14 +51,12 @@ def judge_quality(window: Window) -> Finding:
     )
 
 
-def _rules(window: Window) -> Iterator[Measure]:
+def _rules(catalog: Catalog, made: Sequence[VersionRecord]) -> Iterator[Measure]:
     """One measure a rule of the contract: the share of rows that broke it in the window's versions."""
-    catalog, part = window.mesh.catalog, window.current
     found: dict[str, list[CheckRecord]] = {}
-    for record in read_versions(catalog, part.product):
-        if part.first <= record.version <= part.last:
-            for check in read_checks(catalog, record.run_id):
-                found.setdefault(check.rule, []).append(check)
+    for record in made:
+        for check in read_checks(catalog, record.run_id):
+            found.setdefault(check.rule, []).append(check)
     for checks in found.values():
         newest = checks[-1]
         broken, rows = sum(check.broken_count or 0 for check in checks), sum(check.rows or 0 for check in checks)
@@ -69,21 +72,19 @@ def _rules(window: Window) -> Iterator[Measure]:
         )
 
 
-def _refused(window: Window) -> Iterator[Measure]:
+def _refused(window: Window, *, since: datetime) -> Iterator[Measure]:
     """Batches that were refused after the window's first version: nobody reads them, but somebody sends them."""
-    catalog, part = window.mesh.catalog, window.current
-    begun = next(one.committed_at for one in read_versions(catalog, part.product) if one.version == part.first)
-    runs = read_runs(catalog, part.product, kind="publish", limit=_RUNS)
-    since = [run for run in runs if begun <= run.started_at <= window.at and run.outcome is not None]
-    refused = [run for run in since if run.outcome == "refused"]
+    runs = read_runs(window.mesh.catalog, window.current.product, kind="publish", limit=_RUNS)
+    ended = [run for run in runs if since <= run.started_at <= window.at and run.outcome is not None]
+    refused = [run for run in ended if run.outcome == "refused"]
     if refused:
         yield Measure(
             method="refused batches",
-            score=len(refused) / len(since),
+            score=len(refused) / len(ended),
             threshold=0.0,
             outcome="warn",
-            reason=f"{len(refused)} of {len(since)} batches were refused",
-            details={"refused": len(refused), "batches": len(since)},
+            reason=f"{len(refused)} of {len(ended)} batches were refused",
+            details={"refused": len(refused), "batches": len(ended)},
         )
 
 
@@ -117,9 +118,8 @@ def _constraints(window: Window) -> Iterator[Measure]:
 def _compared(window: Window, reference: Profile, current: Profile) -> set[str]:
     """The columns to hold: those of a model on both sides, those of a product on either; no keys, no event time."""
     columns = read_version_columns(window.mesh.catalog, window.current.product, window.current.last)
-    own = {c.name for c in columns if c.unique or c.primary_key_position is not None} | {window.event_time}
     left, right = set(reference.columns), set(current.columns)
-    return (left & right if window.model is not None else left | right) - own
+    return (left & right if window.model is not None else left | right) - own_names(window, columns)
 
 
 def _reference(window: Window) -> Profile | None:
@@ -136,10 +136,7 @@ DATA_QUALITY = Monitor(
     kind="data_quality",
     title="data quality",
     applies=lambda _window: True,
-    reference=lambda window: (
-        window.training or (str(window.baseline) if window.baseline else None),
-        window.moment_text,
-    ),
+    reference=lambda window: (window.training or window.baseline_text, window.moment_text),
     judge=judge_quality,
     sliced=False,
 )

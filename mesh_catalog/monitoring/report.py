@@ -54,10 +54,7 @@ def write_report(
 
     bars = {column.column: column_bars(column, reference, current) for column in result.columns}
     page, data = render_report(result, {name: pair for name, pair in bars.items() if pair}, title=title)
-    files = ReportFiles(html=folder / f"{name}.html", json=folder / f"{name}.json")
-    write_whole(files.json, data)
-    write_whole(files.html, page)
-    return files
+    return _written(folder, name, page, data)
 
 
 def write_measures(verdict: VerdictRecord, monitor: str, *, folder: Path, name: str, title: str) -> ReportFiles:
@@ -68,6 +65,10 @@ def write_measures(verdict: VerdictRecord, monitor: str, *, folder: Path, name: 
     from mesh_catalog.monitoring.evidently_measures import render_measures  # late: Evidently takes 5 s to import
 
     page, data = render_measures(verdict, monitor, title=title)
+    return _written(folder, name, page, data)
+
+
+def _written(folder: Path, name: str, page: str, data: str) -> ReportFiles:
     files = ReportFiles(html=folder / f"{name}.html", json=folder / f"{name}.json")
     write_whole(files.json, data)
     write_whole(files.html, page)

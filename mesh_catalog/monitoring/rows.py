@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.access.gate import request_read
 from mesh_catalog.errors import InputError
-from mesh_catalog.lake.arrow import query_batches
+from mesh_catalog.lake.arrow import query_batches, quoted
 from mesh_catalog.models.frame import MODEL_VERSION, plan_frame
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.monitoring.window import Part, Slice, Window
 
-__all__ = ["LABEL", "Rows", "between", "group_counts", "labelled_rows", "quoted", "rows_of", "scored_rows"]
+__all__ = ["LABEL", "Rows", "between", "group_counts", "labelled_rows", "rows_of", "scored_rows"]
 
 LABEL = "mesh_label"
 _TIME = "'Timestamp(Microsecond, None)'"
@@ -47,10 +47,6 @@ class Rows:
         """As `select`, batch by batch."""
         query = f"select {what} from {self.relation} as r {rest}"  # noqa: S608 - made of quoted names and numbers
         return query_batches(self.tickets, query)
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def rows_of(window: Window, columns: Sequence[str], *, part: Part | None = None) -> Rows:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mesh_catalog import __version__
 from mesh_catalog.catalog.runs import finish_run, start_run
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import (
     Measure,
     MonitorKind,
@@ -140,8 +140,8 @@ def run_monitors(
     parts = _slices(window, slices)
     for monitor in chosen:
         tell(monitor.title)
-        for part in parts if monitor.sliced else parts[:1]:
-            if not monitor.sliced and part.column is not None:
+        for part in parts:
+            if part.column is not None and not monitor.sliced:
                 continue
             try:
                 verdicts.append(_judge(monitor, replace(window, slice=part)))
@@ -269,7 +269,7 @@ def _record(monitor: Monitor, window: Window, finding: Finding) -> VerdictRecord
         reference_digest=finding.reference_digest,
         current_digest=finding.current_digest,
         code_version=__version__,
-        created_at=datetime.now(UTC),
+        created_at=utc_now(),
     )
 
 

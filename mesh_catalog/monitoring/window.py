@@ -7,15 +7,16 @@ verdict depends on is a version or a moment in here, so that the same window can
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
 from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.contracts.contract import Column
     from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "checked_slice",
     "losses_text",
     "model_window",
+    "own_names",
     "pinned_window",
     "product_window",
     "slices_of",
@@ -139,6 +142,11 @@ class Window:
         if self.model is None or self.champion is None:
             return None
         return f"{self.model.training_name}@{self.champion.training_version}"
+
+    @property
+    def baseline_text(self) -> str | None:
+        """`product@first..last` of the baseline."""
+        return str(self.baseline) if self.baseline is not None else None
 
     @property
     def labels_text(self) -> str | None:
@@ -338,6 +346,12 @@ def _scored_before(mesh: Mesh, start: VersionRecord, records: Sequence[VersionRe
     return _part(kept) if kept else None
 
 
+def own_names(window: Window, columns: Iterable[Column]) -> set[str | None]:
+    """Keys and event time among the columns of the window's product: new in every batch, they are not compared."""
+    keys = {column.name for column in columns if column.unique or column.primary_key_position is not None}
+    return {*keys, window.event_time}
+
+
 def utc_moment() -> datetime:
     """Now, to the second: a verdict's moment."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return utc_now().replace(microsecond=0)

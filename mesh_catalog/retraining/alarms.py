@@ -17,7 +17,7 @@ from mesh_catalog.catalog.verdicts import MonitorKind, VerdictRecord
 from mesh_catalog.specs import KpiTarget
 
 __all__ = [
-    "VERDICT_KINDS",
+    "ALARM_MONITORS",
     "Signal",
     "drift_signal",
     "errors_signal",
@@ -28,7 +28,7 @@ __all__ = [
     "verdict_signal",
 ]
 
-VERDICT_KINDS: Final[Mapping[str, MonitorKind]] = {
+ALARM_MONITORS: Final[Mapping[str, MonitorKind]] = {
     "estimate": "estimated_performance",
     "performance": "performance",
     "bias": "bias",

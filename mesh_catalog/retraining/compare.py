@@ -87,34 +87,15 @@ def compare_versions(
         InputError: The gate names a column that the model's rows do not have.
         GateRefusedError: The rows hold one class only.
     """
-    from mesh_catalog.access.gate import request_read
-    from mesh_catalog.lake.read import read_table
-    from mesh_catalog.models.algorithms import add_score
-    from mesh_catalog.models.compare import check_gate, paired_bootstrap, sample_scores
+    from mesh_catalog.models.compare import check_gate, paired_bootstrap
     from mesh_catalog.models.registry import open_registry
 
     gate = model.gate
     older, newer = _version(mesh, model, champion), _version(mesh, model, challenger)
-    ticket = request_read(mesh, model.training_name, purpose="train", version=newer.training_version)
-    rows = read_table(spark, ticket).filter("split = 'test'")
-    asked = required_columns(gate.slices, gate.fairness)
-    for name, key in asked.items():
-        if name not in rows.columns:
-            raise InputError(
-                f"{model.name}: gate.{key}: '{name}' is no column of its rows.{nearest(name, rows.columns)}"
-            )
+    rows = _test_rows(spark, mesh, model, newer)
     registry = open_registry(mesh.settings)
     pipelines = [registry.load_pipeline(one.mlflow_run_id) for one in (older, newer)]
-    scored = add_score(pipelines[0], rows, score="champion_score")
-    scored = add_score(pipelines[1], scored, score="challenger_score")
-    sample = sample_scores(
-        scored,
-        keys=[*model.entity, model.event_time],
-        label=model.target,
-        champion="champion_score",
-        challenger="challenger_score",
-        extra=[*asked, *([model.event_time] if gate.stability and model.event_time not in asked else [])],
-    )
+    sample = _sampled(model, rows, pipelines)
     result = paired_bootstrap(
         sample.labels,
         sample.champion,
@@ -146,6 +127,42 @@ def needed_share(gate: GateSpec, *, obliged: bool) -> float:
     """Share of resamples in which the challenger must be better; where the champion must not stay, it is enough that
     the challenger is not surely worse."""
     return 1 - gate.beats_champion if obliged else gate.beats_champion
+
+
+def _test_rows(spark: SparkSession, mesh: Mesh, model: ModelSpec, version: ModelVersionRecord) -> DataFrame:
+    """The test split of what a version learned from, with all columns that the gate asks for."""
+    from mesh_catalog.access.gate import request_read
+    from mesh_catalog.lake.read import read_table
+
+    ticket = request_read(mesh, model.training_name, purpose="train", version=version.training_version)
+    rows = read_table(spark, ticket).filter("split = 'test'")
+    for name, key in required_columns(model.gate.slices, model.gate.fairness).items():
+        if name not in rows.columns:
+            raise InputError(
+                f"{model.name}: gate.{key}: '{name}' is no column of its rows.{nearest(name, rows.columns)}"
+            )
+    return rows
+
+
+def _sampled(model: ModelSpec, rows: DataFrame, pipelines: Sequence[PipelineModel]) -> ScoreSample:
+    """The scores of champion and challenger, and what the gate looks at beside them."""
+    from mesh_catalog.models.algorithms import add_score
+    from mesh_catalog.models.compare import sample_scores
+
+    names = ("champion_score", "challenger_score")
+    for pipeline, name in zip(pipelines, names, strict=True):
+        rows = add_score(pipeline, rows, score=name)
+    extra = [*required_columns(model.gate.slices, model.gate.fairness)]
+    if model.gate.stability and model.event_time not in extra:
+        extra.append(model.event_time)
+    return sample_scores(
+        rows,
+        keys=[*model.entity, model.event_time],
+        label=model.target,
+        champion=names[0],
+        challenger=names[1],
+        extra=extra,
+    )
 
 
 def _checked(mesh: Mesh, model: ModelSpec, sample: ScoreSample) -> Iterator[str]:

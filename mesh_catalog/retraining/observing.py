@@ -20,7 +20,7 @@ from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.lake.profile import Profile, merge_profiles
 from mesh_catalog.lake.profiles import load_profile
 from mesh_catalog.retraining.alarms import (
-    VERDICT_KINDS,
+    ALARM_MONITORS,
     Signal,
     drift_signal,
     errors_signal,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mesh_catalog.catalog.rollouts import RolloutRecord
     from mesh_catalog.specs import ModelSpec, RolloutAlarm
 
-__all__ = ["newest_event", "observe"]
+__all__ = ["observe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +84,6 @@ def observe(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> Observation
     )
 
 
-def newest_event(mesh: Mesh, model: ModelSpec) -> datetime | None:
-    """Event time of the newest row that was scored."""
-    versions = read_versions(mesh.catalog, model.predictions_name)
-    return max((one.event_to for one in versions if one.event_to is not None), default=None)
-
-
 def _look(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> _Step:
     record = next(one for one in read_rollout_steps(mesh.catalog, rollout.id) if one.position == rollout.position)
     runs = [one for one in read_rollout_runs(mesh.catalog, rollout.id) if one.position == rollout.position]
@@ -120,8 +114,8 @@ def _signal(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: Rollout
     if alarm.name == "latency":
         timings = [(one.champion_seconds, one.challenger_seconds) for one in step.runs]
         return latency_signal([(a, b) for a, b in timings if a is not None and b is not None], limit=alarm.limit)
-    if alarm.name in VERDICT_KINDS:
-        verdicts = read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[alarm.name])
+    if alarm.name in ALARM_MONITORS:
+        verdicts = read_verdicts(mesh.catalog, model.name, kind=ALARM_MONITORS[alarm.name])
         return verdict_signal(
             alarm.name,
             verdicts,
@@ -161,10 +155,10 @@ def _ratio(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: RolloutA
 def _entities(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> dict[str, int]:
     """How many entities each arm of the step has, counted in the table: profiles do not say."""
     from mesh_catalog.access.gate import request_read
-    from mesh_catalog.lake.arrow import query_batches
+    from mesh_catalog.lake.arrow import query_batches, quoted
 
     ticket = request_read(mesh, model.shadow_name, purpose="monitor", columns=[ROLLOUT, STEP, ARM, *model.entity])
-    entity = ", ".join(f'"{name}"' for name in model.entity)
+    entity = ", ".join(map(quoted, model.entity))
     query = (
         f'select "{ARM}", count(*) from (select distinct "{ARM}", {entity} from rows '  # noqa: S608
         f'where "{ROLLOUT}" = \'{rollout.id}\' and "{STEP}" = {rollout.position} and "{ARM}" is not null) '
@@ -176,7 +170,7 @@ def _entities(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> dict[str,
 
 def _drift(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: RolloutAlarm, step: _Step) -> Signal:
     from mesh_catalog.models.frame import plan_frame
-    from mesh_catalog.monitoring.monitor import compare_datasets
+    from mesh_catalog.monitoring.datasets import compare_datasets
 
     versions = {one.version: one.training_version for one in read_model_versions(mesh.catalog, model.name)}
     first, last = step.predictions[0].version, step.predictions[-1].version

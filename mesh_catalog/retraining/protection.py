@@ -11,7 +11,7 @@ from mesh_catalog.catalog.models import read_model_versions
 from mesh_catalog.catalog.runs import VersionRecord, read_versions
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.errors import GateRefusedError, NotFoundError
-from mesh_catalog.retraining.alarms import VERDICT_KINDS
+from mesh_catalog.retraining.alarms import ALARM_MONITORS
 from mesh_catalog.serving.arms import can_be_hashed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _entity(mesh: Mesh, model: ModelSpec, plan: RolloutSpec) -> Iterator[str]:
 def _alarm(mesh: Mesh, model: ModelSpec, alarm: RolloutAlarm) -> Iterator[str]:
     if alarm.kpi is not None:
         yield from _kpi(mesh, alarm.kpi)
-    kind = VERDICT_KINDS.get(alarm.name)
+    kind = ALARM_MONITORS.get(alarm.name)
     if kind is not None and not any(
         one.outcome != "not_run" for one in read_verdicts(mesh.catalog, model.name, kind=kind)
     ):

@@ -18,7 +18,7 @@ from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.catalog.versions import latest_version, newest_event, read_versions
 from mesh_catalog.contracts.semantic_version import version_step
 from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, Window
-from mesh_catalog.retraining.triggers import VERDICT_KINDS
+from mesh_catalog.retraining.triggers import TRIGGER_MONITORS
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -43,7 +43,7 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
     new_rows, new_versions = _new_data(mesh, model, versions) if "new_data" in policy.on else (0, 0)
     return Facts(
         clock=newest_event(catalog, (*model.input_products, model.predictions_name)),
-        windows=[window for kind in policy.on if kind in VERDICT_KINDS for window in _windows(mesh, model, kind)],
+        windows=[window for kind in policy.on if kind in TRIGGER_MONITORS for window in _windows(mesh, model, kind)],
         trainings=_trainings(mesh, model, versions),
         requests=[
             Request(id=one.id, trigger=one.kind, reason=one.reason) for one in open_requests(catalog, model.name)
@@ -67,8 +67,8 @@ def rows_since(mesh: Mesh, model: ModelSpec, moment: datetime) -> int:
     Cost: one scan over two columns, without a JVM.
     """
     from mesh_catalog.access.gate import request_read  # late: DataFusion
-    from mesh_catalog.lake.arrow import query_batches
-    from mesh_catalog.monitoring.rows import between, quoted
+    from mesh_catalog.lake.arrow import query_batches, quoted
+    from mesh_catalog.monitoring.rows import between
 
     newest = newest_event(mesh.catalog, (model.target_product,))
     if newest is None:
@@ -94,15 +94,14 @@ def _learned(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord
 
 
 def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
-    """Verdicts, newest window first; of a window that was judged again, by a new champion's side, the newest."""
+    """Newest first; of a window that was judged again the newest verdict."""
     limit = max(_WINDOWS, 2 * model.retrain.of)
-    found: dict[str, Window] = {}
-    for one in read_verdicts(mesh.catalog, model.name, kind=VERDICT_KINDS[trigger], limit=limit):
-        window = Window(
+    return [
+        Window(
             id=one.id, trigger=trigger, outcome=one.outcome, start=one.window_from, end=one.window_to, reason=one.reason
         )
-        found.setdefault(one.current, window)
-    return list(found.values())
+        for one in read_verdicts(mesh.catalog, model.name, kind=TRIGGER_MONITORS[trigger], limit=limit)
+    ]
 
 
 def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
 from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import GateRefusedError, NotFoundError
 from mesh_catalog.models.mirror import Mirror, mirror_decisions
 from mesh_catalog.retraining.rollout import end_rollout
@@ -58,13 +58,12 @@ def rollback_model(
     if current is None:
         raise NotFoundError(f"{model}: has no champion to roll back from.")
     target = previous_champion(mesh.catalog, model) if to_version is None else to_version
-    now = datetime.now(UTC)
     decision = DecisionRecord(
         id=uuid4().hex,
         model=model,
         action="rollback",
         reasons=(reason,),
-        at=now,
+        at=utc_now(),
         principal=mesh.principal,
         from_version=current,
         to_version=target,

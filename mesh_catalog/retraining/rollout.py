@@ -26,6 +26,7 @@ from mesh_catalog.catalog.rollouts import (
     read_rollouts,
 )
 from mesh_catalog.catalog.store import utc_now
+from mesh_catalog.catalog.versions import newest_event
 from mesh_catalog.errors import InputError
 from mesh_catalog.models.mirror import Mirror, mirror_decisions
 from mesh_catalog.retraining.judge import Observations, Stock, judge
@@ -96,8 +97,6 @@ def begin_rollout(
         ConflictError: Another rollout of the model is open.
         NotFoundError: The catalog does not know the model.
     """
-    from mesh_catalog.retraining.observing import newest_event
-
     plan = model.rollout
     if plan is None:
         raise InputError(f"{model.name}: model.yaml says no rollout. Add one, for example rollout: {{steps: [shadow]}}")
@@ -114,7 +113,7 @@ def begin_rollout(
             champion=champion,
             challenger=challenger,
             retraining_id=retraining_id,
-            event_from=newest_event(mesh, model),
+            event_from=newest_event(mesh.catalog, (model.predictions_name,)),
         )
     if record.action is None and read_alias(mesh.catalog, model.name, "challenger") != challenger:
         set_alias(mesh.catalog, model.name, "challenger", challenger, reason="rollout began", at=utc_now())

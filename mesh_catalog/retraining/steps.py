@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.approvals import read_approval
@@ -22,11 +22,13 @@ from mesh_catalog.catalog.decisions import (
 )
 from mesh_catalog.catalog.models import read_alias
 from mesh_catalog.catalog.reviews import open_review
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import ConflictError, MeshError, StorageError
 from mesh_catalog.retraining.approval import approval_needed
 from mesh_catalog.retraining.compare import Comparison
 from mesh_catalog.retraining.search import Variant, draw_variants, plain_variant
 from mesh_catalog.retraining.trainer import Rollout, Trainer
+from mesh_catalog.specs import LESS_IS_BETTER
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
@@ -121,15 +123,9 @@ def _chosen(turn: Turn, record: RetrainingRecord) -> Variant | RetrainingRecord:
         return _written(turn, record, "decided", searched=tried, tries=0)
     if not tried:
         return plain
-    better = max if _higher(turn.model.metric) else min
+    better = min if turn.model.metric in LESS_IS_BETTER else max
     best = better(range(len(tried)), key=lambda place: float(tried[place][turn.model.metric]))
     return candidates[best]
-
-
-def _higher(metric: str) -> bool:
-    from mesh_catalog.models.compare import higher_is_better
-
-    return higher_is_better(metric)
 
 
 def _compare(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
@@ -222,7 +218,7 @@ def _settle(
         model=turn.model.name,
         action=action,
         reasons=told,
-        at=datetime.now(UTC),
+        at=utc_now(),
         principal=principal or (approval["principal"] if approval else turn.mesh.principal),
         from_version=record.state.get("champion", champion),
         to_version=challenger if action == "promote" else champion,

@@ -14,9 +14,9 @@ from mesh_catalog.catalog.verdicts import MonitorKind
 from mesh_catalog.retraining.facts import Facts, Window
 from mesh_catalog.specs import RetrainSpec, TriggerKind
 
-__all__ = ["VERDICT_KINDS", "Trigger", "all_triggers", "new_windows"]
+__all__ = ["TRIGGER_MONITORS", "Trigger", "all_triggers", "new_windows"]
 
-VERDICT_KINDS: Mapping[TriggerKind, MonitorKind] = {
+TRIGGER_MONITORS: Mapping[TriggerKind, MonitorKind] = {
     "drift": "data_drift",
     "prediction_drift": "prediction_drift",
     "performance": "performance",
@@ -54,7 +54,7 @@ def all_triggers(facts: Facts, policy: RetrainSpec) -> Iterator[Trigger]:
     """Those that the policy names; a request is always heard."""
     yield from by_request(facts)
     for kind in policy.on:
-        if kind in VERDICT_KINDS:
+        if kind in TRIGGER_MONITORS:
             yield by_verdicts(facts, policy, kind)
         elif kind in _OTHERS:
             yield _OTHERS[kind](facts, policy)

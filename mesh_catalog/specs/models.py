@@ -23,7 +23,8 @@ METRICS: Mapping[ModelKind, tuple[str, ...]] = {
 }
 """What a model of each kind may be judged by."""
 
-LESS_IS_BETTER = frozenset({"log_loss", "mae", "rmse"})
+LESS_IS_BETTER = frozenset({"log_loss", "mae", "mape", "mse", "rmse"})
+"""Of what is measured, also by the monitors."""
 
 ALGORITHMS: Mapping[ModelKind, tuple[str, ...]] = {
     "binary": ("xgboost", "logistic_regression"),

@@ -12,7 +12,6 @@ from mesh_catalog.alerts.verdicts import tell_verdict, tell_verdicts
 from mesh_catalog.catalog.alerts import read_alerts
 from mesh_catalog.catalog.outbox import read_deliveries
 from mesh_catalog.catalog.tables import column_edges
-from mesh_catalog.cli.neighbours import tell
 from mesh_catalog.errors import NotFoundError
 from tests.unit.alerts.conftest import ALERTS
 from tests.unit.alerts.receivers import Webhook
@@ -122,24 +121,38 @@ def test_a_models_alert_names_the_products_upstream_that_drifted(mesh: Mesh, hoo
 def test_lines_under_a_verdict_say_whom_it_concerns_and_which_alert_it_is(crm: Mesh) -> None:
     verdict = drift_verdict(1)
     record(crm.catalog, verdict)
-    lines = tell(crm, [verdict])
+    told = tell_verdicts(crm, [verdict])
     (alert,) = read_alerts(crm.catalog)
-    assert lines == [
+    assert told.lines == [
         "downstream: crm.churn (owner crm@example.org) uses crm.spend.spend_7d",
         "downstream: payments.fraud (owner payments-team) uses payments.transactions.tx_amount",
         f"alert: {alert.id} payments.transactions: data drift, open",
     ]
-    upstream = tell(crm, [model_verdict(1, subject="crm.churn", outcome="pass")])
-    assert upstream == [
+    of_model = tell_verdicts(crm, [model_verdict(1, subject="crm.churn", outcome="pass")])
+    assert of_model.lines == [
         "upstream: payments.transactions drifted on 2026-06-02, owner payments-team",
         "upstream: no monitor looked at crm.spend",
     ]
-    assert tell(crm, []) == []
+    assert of_model.upstream is not None and of_model.upstream.to_dict() == {
+        "drifted": [
+            {
+                "product": "payments.transactions",
+                "owner": "payments-team",
+                "verdict": verdict.id,
+                "outcome": "fail",
+                "window_to": verdict.window_to,
+            }
+        ],
+        "steady": (),
+        "unwatched": ("crm.spend",),
+        "unknown": (),
+    }
+    assert tell_verdicts(crm, []).lines == []
 
 
 def test_slices_are_alerts_of_their_own_only_where_the_whole_is_well(mesh: Mesh) -> None:
     sliced = [drift_verdict(1, slice=f"channel = {one}") for one in ("web", "shop")]
-    (alert,) = tell_verdicts(mesh, [drift_verdict(1), *sliced])
+    (alert,) = tell_verdicts(mesh, [drift_verdict(1), *sliced]).alerts
     assert alert.title == "payments.transactions: data drift"
-    whole, *parts = tell_verdicts(mesh, [drift_verdict(1, outcome="pass", score=0.0), *sliced])
+    whole, *parts = tell_verdicts(mesh, [drift_verdict(1, outcome="pass", score=0.0), *sliced]).alerts
     assert whole.state == "resolved" and len(parts) == len(read_alerts(mesh.catalog)) == 2

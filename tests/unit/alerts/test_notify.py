@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from mesh_catalog.alerts.sending import send_waiting
 from mesh_catalog.catalog.alerts import acknowledge_alert, read_alert, read_alerts
 from mesh_catalog.catalog.incidents import read_incidents
 from mesh_catalog.catalog.outbox import read_deliveries
+from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import DocumentError, NotFoundError, RefusedError
 from tests.unit.alerts.conftest import ALERTS, SECRET
@@ -116,6 +119,23 @@ def test_a_receiver_that_is_down_is_told_later_and_fails_nobody(mesh: Mesh, hook
     sent = escalate(mesh, now=NOON + HOUR / 2).sent
     assert (sent.sent, sent.failed, len(hook.got)) == (2, 0, 2)
     assert {one.attempts for one in read_deliveries(mesh.catalog, [alert.id])} == {3}
+
+
+def test_a_watched_escalation_prints_a_line_a_pass_and_ends_at_a_signal(
+    mesh: Mesh, hook: Webhook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alert = notify(mesh, DRIFT, now=utc_now() - 2 * HOUR).alert
+
+    def stop_when_told() -> None:
+        while len(hook.got) < 3:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_when_told, daemon=True).start()
+    assert run_command(["alert", "escalate", "--watch", "60", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    done = json.loads(line)
+    assert [one["id"] for one in done["alerts"]] == [alert.id] and done["sent"] == {"sent": 1, "failed": 0}
 
 
 def test_two_processes_that_tell_at_once_send_once(mesh: Mesh, hook: Webhook) -> None:

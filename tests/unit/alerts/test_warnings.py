@@ -21,10 +21,11 @@ def test_a_warning_is_an_alert_only_where_a_channel_asks_for_warnings(
     for alerts in (QUIET, ""):
         mesh = opened(alerts)
         record(mesh.catalog, warning)
-        assert tell_verdicts(mesh, [warning]) == [] == read_alerts(mesh.catalog)
+        assert tell_verdicts(mesh, [warning]).alerts == ()
+        assert read_alerts(mesh.catalog) == []
     assert hook.got == []
     asking = opened(ALERTS)
-    assert [one.severity for one in tell_verdicts(asking, [warning])] == ["warn"]
+    assert [one.severity for one in tell_verdicts(asking, [warning]).alerts] == ["warn"]
     assert [message["type"] for message in hook.got] == ["warning"]
 
 
@@ -32,8 +33,8 @@ def test_a_warning_after_a_failure_leaves_the_alert_as_it_is_and_a_pass_closes_i
     mesh = opened(QUIET)
     failed, warned, passed = (model_verdict(day, outcome=one) for day, one in enumerate(("fail", "warn", "pass"), 1))
     record(mesh.catalog, failed, warned, passed)
-    (alert,) = tell_verdicts(mesh, [failed])
-    assert tell_verdicts(mesh, [warned]) == [] and read_alerts(mesh.catalog) == [alert]
+    (alert,) = tell_verdicts(mesh, [failed]).alerts
+    assert tell_verdicts(mesh, [warned]).alerts == () and read_alerts(mesh.catalog) == [alert]
     tell_verdicts(mesh, [passed])
     assert read_alerts(mesh.catalog) == []
 
@@ -43,10 +44,10 @@ def test_a_slice_that_fails_is_an_alert_where_all_rows_together_only_warn(opened
     whole = model_verdict(1, outcome="warn")
     parts = [model_verdict(1, outcome=one, slice=f"channel = {one}") for one in ("fail", "warn")]
     record(mesh.catalog, whole, *parts)
-    assert [one.title for one in tell_verdicts(mesh, [whole, *parts])] == [
+    assert [one.title for one in tell_verdicts(mesh, [whole, *parts]).alerts] == [
         "payments.fraud: data drift of channel = fail"
     ]
     worse = model_verdict(2, outcome="fail")
     part = model_verdict(2, outcome="fail", slice="channel = web")
     record(mesh.catalog, worse, part)
-    assert [one.title for one in tell_verdicts(mesh, [worse, part])] == ["payments.fraud: data drift"]
+    assert [one.title for one in tell_verdicts(mesh, [worse, part]).alerts] == ["payments.fraud: data drift"]

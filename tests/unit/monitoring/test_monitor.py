@@ -16,7 +16,7 @@ from mesh_catalog.catalog.runs import read_runs
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import NotFoundError, StorageError
-from mesh_catalog.monitoring.monitor import compare_datasets
+from mesh_catalog.monitoring.datasets import compare_datasets
 from mesh_catalog.monitoring.report import read_report
 from mesh_catalog.monitoring.run import monitor_model
 from tests.unit.monitoring.samples import rows, score, train
@@ -108,7 +108,9 @@ def test_a_profile_that_was_changed_is_refused_and_leaves_a_failed_run(mesh: Mes
     assert read_verdicts(mesh.catalog, "payments.fraud") == []
 
 
-def test_a_product_is_the_table_as_of_a_version_and_a_range_the_rows_it_added(mesh: Mesh, tmp_path: Path) -> None:
+def test_a_product_is_the_table_as_of_a_version_and_a_range_the_rows_it_added(
+    mesh: Mesh, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     score(mesh, 0, rows(1, 10))
     score(mesh, 1, rows(1, 11, shift=2.0))
     name = "payments.fraud__predictions"
@@ -120,6 +122,8 @@ def test_a_product_is_the_table_as_of_a_version_and_a_range_the_rows_it_added(me
     mixed = compare_datasets(mesh, f"{name}@0", str(path), columns=["amount", "country"]).result
     stored = compare_datasets(mesh, f"{name}@0", f"{name}@1..1", columns=["amount", "country"]).result
     assert [column.drifted for column in mixed.columns] == [column.drifted for column in stored.columns]
+    assert run_command(["drift", f"{name}@0", f"{name}@1..1", "--columns", "amount", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["downstream"] == {"product": name, "models": [], "unknown": []}
 
 
 @pytest.mark.parametrize(
@@ -149,3 +153,5 @@ def test_mesh_monitor_prints_the_verdict_and_what_to_do_next(mesh: Mesh, capsys:
     data = json.loads(capsys.readouterr().out)
     assert data["outcome"] == "fail"
     assert data["verdicts"][0]["measures"][0]["column"] == "amount"
+    assert data["downstream"] is None
+    assert data["upstream"] == {"drifted": [], "steady": [], "unwatched": [], "unknown": []}
