@@ -38,10 +38,12 @@ from mesh_catalog.monitoring.window import (
     WHOLE,
     Slice,
     Window,
+    challenger_slices,
     checked_slice,
     model_window,
     pinned_window,
     product_window,
+    sliced,
     slices_of,
     utc_moment,
 )
@@ -122,7 +124,7 @@ def run_monitors(
     session: Callable[[], SparkSession] | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> MonitorRun:
-    """Run every monitor that the subject's section asks for, on all rows and on each slice.
+    """Run every monitor that the subject's section asks for, on all rows, on each slice, and on a canary's rows.
 
     Args:
         kinds: Only these.
@@ -144,7 +146,7 @@ def run_monitors(
             if part.column is not None and not monitor.sliced:
                 continue
             try:
-                verdicts.append(_judge(monitor, replace(window, slice=part)))
+                verdicts.append(_judge(monitor, sliced(window, part)))
             except MeshError as error:
                 errors.append(error)
     return MonitorRun(subject=subject.name, verdicts=tuple(verdicts), errors=tuple(errors))
@@ -217,7 +219,7 @@ def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
     if asked is not None:
         return [checked_slice(window, Slice.parse(text)) for text in asked]
-    return [WHOLE, *slices_of(window)]
+    return [WHOLE, *slices_of(window), *challenger_slices(window)]
 
 
 def _find(monitor: Monitor, window: Window) -> Finding:

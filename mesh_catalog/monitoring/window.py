@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
+from mesh_catalog.catalog.rollouts import open_rollout
 from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
+from mesh_catalog.models.frame import MODEL_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,12 +35,14 @@ __all__ = [
     "Part",
     "Slice",
     "Window",
+    "challenger_slices",
     "checked_slice",
     "losses_text",
     "model_window",
     "own_names",
     "pinned_window",
     "product_window",
+    "sliced",
     "slices_of",
     "utc_moment",
 ]
@@ -267,6 +271,22 @@ def slices_of(window: Window) -> Iterator[Slice]:
             yield from (Slice(column=spec.column, value=value) for value in groups)
 
 
+def sliced(window: Window, chosen: Slice) -> Window:
+    """The window of a slice; of rows that another version of the model scored, with that version as its champion."""
+    found = replace(window, slice=chosen)
+    if window.model is None or chosen.column != MODEL_VERSION or not (chosen.value or "").isdecimal():
+        return found
+    version = _champion(window.mesh, window.model, int(chosen.value or 0))
+    return replace(found, champion=version, baseline=None)
+
+
+def challenger_slices(window: Window) -> Iterator[Slice]:
+    """What a challenger scored that a rollout has given rows to, within the window."""
+    rollout = open_rollout(window.mesh.catalog, window.subject) if window.model is not None else None
+    if rollout is not None and rollout.share > 0:
+        yield Slice(column=MODEL_VERSION, value=str(rollout.challenger))
+
+
 def checked_slice(window: Window, chosen: Slice) -> Slice:
     """The slice, with a problem where the product does not allow it: no such column, or personal, or no number."""
     if chosen.column is None or chosen.problem is not None:
@@ -329,7 +349,6 @@ def _champion(mesh: Mesh, model: ModelSpec, number: int) -> ModelVersionRecord:
 def _scored_before(mesh: Mesh, start: VersionRecord, records: Sequence[VersionRecord], champion: int) -> Part | None:
     """The first versions that the champion alone scored, before the window."""
     from mesh_catalog.lake.profiles import load_profile
-    from mesh_catalog.models.frame import MODEL_VERSION
 
     kept: list[VersionRecord] = []
     for record in records:
