@@ -7,12 +7,14 @@ read back from the catalog.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from domains.inbox import open_inbox
 from domains.traffic import DRIFT_DAY, Traffic, write_csv
 from mesh_catalog.cli.main import run_command
 
@@ -58,21 +60,29 @@ class Demo:
 
     def mesh(self, *arguments: str, expected: int = 0) -> None:
         """Run one command as a user would; anything but the expected exit code ends the demo."""
-        print(f"$ mesh {' '.join(arguments)}", flush=True)
+        print(f"$ mesh {shlex.join(arguments)}", flush=True)
         code = run_command(arguments)
         sys.stdout.flush()
         if code != expected:
             raise SystemExit(f"the demo stops: exit code {code}, expected {expected}")
 
     def week(self) -> None:
-        """A week of payments arrives, is published and scored, and the model is looked at."""
+        """A week of payments arrives, is published and scored; payments and model are looked at."""
         self.mesh("publish", "payments.transactions", "payments.card_activity")
+        self.mesh("monitor", "payments.transactions", "--kind", "data_drift")
         self.mesh("score", MODEL)
         self.mesh("monitor", MODEL)
 
 
 def run(folder: Path) -> None:
-    demo = Demo(folder)
+    with open_inbox() as inbox:
+        os.environ["PAYMENTS_ALERT_URL"] = inbox.url  # as domains/payments/domain.yaml names it
+        demo = Demo(folder)
+        play(demo)
+        summarise(demo, inbox.titles)
+
+
+def play(demo: Demo) -> None:
     world = demo.traffic
     demo.say(f"simulated traffic: {world.customer_count:,} customers, about {world.payments_per_day:,} payments a day")
     demo.prepare()
@@ -96,16 +106,22 @@ def run(folder: Path) -> None:
     demo.land(DRIFT_DAY + 7, DRIFT_DAY + 14)
     demo.week()
     demo.mesh("retrain", MODEL)
+    print(f"$ export MESH_PRINCIPAL={OWNER}")
     os.environ["MESH_PRINCIPAL"] = OWNER
     demo.mesh("approve", MODEL, "v2", "--reason", "the online payments are caught")
     del os.environ["MESH_PRINCIPAL"]
+    demo.say("the third week: the new champion at work")
+    demo.land(DRIFT_DAY + 14, DRIFT_DAY + 21)
+    demo.week()
+    demo.mesh("retrain", MODEL)
     demo.say("what is known now, without a JVM")
+    demo.mesh("timeline", MODEL, "--columns", "1")
+    demo.mesh("alert", "list", "--all")
     demo.mesh("search", "fraud")
     demo.mesh("lineage", MODEL, "--upstream")
-    summarise(demo)
 
 
-def summarise(demo: Demo) -> None:
+def summarise(demo: Demo, told: Sequence[str]) -> None:
     """The figures of the run, out of the catalog, and where to look on."""
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.catalog.decisions import read_decisions
@@ -131,7 +147,10 @@ def summarise(demo: Demo) -> None:
         f"decision     {decisions[0].action}: {evidence['metric']} {evidence['champion']:.3f} → "
         f"{evidence['challenger']:.3f} on {evidence['rows']:,} payments; champion is v{champion}"
     )
-    print(f"report       xdg-open {verdicts[0].report_html}")
+    drifted = next(verdict for verdict in verdicts if verdict.outcome == "fail")
+    if told:
+        print(f"told         {len(told)} messages to the owner's webhook, the first: {told[0]}")
+    print(f"report       xdg-open {os.path.relpath(str(drifted.report_html))}")
     print(f"look on      MESH_WORKSPACE={where} {program}/mesh show {MODEL}")
     print(f"MLflow       {program}/mlflow ui --backend-store-uri {mlflow_uri}")
 

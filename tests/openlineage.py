@@ -20,6 +20,9 @@ from mesh_catalog.catalog.tables import (
     openlineage_facets,
     openlineage_jobs,
     openlineage_runs,
+    search_assets,
+    search_postings,
+    search_words,
 )
 
 PRODUCER = {
@@ -104,8 +107,13 @@ def column_flows(catalog: Catalog) -> set[tuple[str, str, str]]:
 def everything(catalog: Catalog) -> dict[str, set[tuple[Any, ...]]]:
     """All that events can change, to compare two catalogs by."""
     tables = (edges, column_edges, openlineage_datasets, openlineage_facets, openlineage_jobs, openlineage_runs)
+    a, p, w = search_assets.c, search_postings.c, search_words.c
+    words = (
+        select(a.name, w.word, p.impact).join(search_postings, p.asset_id == a.id).join(search_words, w.id == p.word_id)
+    )
     with catalog.read() as connection:
-        return {table.name: {tuple(row) for row in connection.execute(select(table))} for table in tables}
+        found = {table.name: {tuple(row) for row in connection.execute(select(table))} for table in tables}
+        return found | {"found by": {tuple(row) for row in connection.execute(words)}}
 
 
 @cache

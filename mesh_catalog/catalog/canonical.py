@@ -9,16 +9,24 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 __all__ = ["canonical_json", "digest_of", "plain"]
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_SCALARS = frozenset((str, int, bool, type(None)))
+
+
 def canonical_json(value: Any) -> str:
     """The canonical JSON text of plain values, mappings, sequences and dataclasses; anything else by `str`."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    if value == () or value == []:
+        return "[]"
+    return _ENCODER.encode(plain(value))
 
 
 def digest_of(value: Any) -> str:
@@ -29,12 +37,20 @@ def digest_of(value: Any) -> str:
 def plain(value: Any) -> Any:
     """What JSON can say of a value: mappings, lists, text, numbers, null; times in ISO 8601."""
     kind = type(value)
-    if kind is str or kind is int or value is None:
+    if kind in _SCALARS:
         return value
     if kind is dict:
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): item if type(item) in _SCALARS else plain(item) for key, item in value.items()}
     if kind is list or kind is tuple:
-        return [plain(item) for item in value]
+        return [item if type(item) in _SCALARS else plain(item) for item in value]
+    if dataclasses.is_dataclass(kind):
+        names, values = _fields(kind)
+        found = zip(names, values(value), strict=True)
+        return {name: item if type(item) in _SCALARS else plain(item) for name, item in found}
+    return _plain_other(value)
+
+
+def _plain_other(value: Any) -> Any:
     if isinstance(value, (bool, int, str)):  # subclasses, as of enumerations
         return value
     if isinstance(value, float):
@@ -45,6 +61,13 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     return str(value)
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
+    """Of a dataclass: the names of its fields, and what reads them from an instance."""
+    names = [item.name for item in dataclasses.fields(kind)]
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)

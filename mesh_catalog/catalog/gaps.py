@@ -7,7 +7,7 @@ it made of which.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -78,9 +78,8 @@ def incomplete(name: str, direction: Direction, gaps: Sequence[Gap]) -> Incomple
     )
 
 
-def unfinished_runs(connection: Connection, keys: Iterable[tuple[str, str]], direction: Direction) -> list[Gap]:
+def unfinished_runs(connection: Connection, keys: Set[tuple[str, str]], direction: Direction) -> list[Gap]:
     """Runs outside that touched one of these datasets and have not ended, where no later run of their job has."""
-    names = {name for kind, name in keys if kind in ("dataset", "product")}
     d, f, r = openlineage_datasets.c, openlineage_flows.c, openlineage_runs.c
     end = f.to_name if direction == "upstream" else f.from_name
     found: dict[tuple[str, str], Gap] = {}
@@ -91,7 +90,7 @@ def unfinished_runs(connection: Connection, keys: Iterable[tuple[str, str]], dir
         .where(r.state < _ENDED, r.streaming.is_(False))
     )
     for run, job, started_at, name in connection.execute(query):
-        if name not in names:
+        if not keys & {("dataset", name), ("product", name)}:
             continue
         later = select(func.count()).where(r.job == job, r.state >= _ENDED, r.started_at > started_at)
         if not connection.execute(later).scalar():

@@ -204,7 +204,7 @@ def _through_models(
     for name, features, target, training, predictions in connection.execute(query):
         used = {one for one in (*features, target) if one in columns or one in wanted}
         used |= {target} if any(c == ALL_COLUMNS and target.startswith(f"{t}.") for t, c in level) else set()
-        if training in wanted:
+        if training in wanted and not (used or uses.get(name)):  # else its features say so already
             used |= {column for column in columns if column.startswith(f"{training}.")}
         if used:
             uses[name] |= used

@@ -95,7 +95,8 @@ def lineage(
     refused = [gap for gap in unknown if not _allowed(gap, allow_incomplete)]
     if refused:
         raise incomplete(name, direction, refused)
-    links = [link for link in links if link.source in nodes and link.target in nodes]
+    if len(nodes) < len(keys):
+        links = [link for link in links if link.source in nodes and link.target in nodes]
     return LineageGraph(
         root=root,
         direction=direction,
@@ -124,7 +125,7 @@ def reached(catalog: Catalog, name: str, *, direction: Direction) -> tuple[Node,
         root = find_node(catalog, connection, name)
         keys = walk_ends(connection, root, direction, newest)
         nodes = read_nodes(connection, keys, newest)
-        unknown = [*strangers(keys - nodes.keys()), *unfinished_runs(connection, {root, *keys}, direction)]
+        unknown = [*strangers(keys - nodes.keys()), *unfinished_runs(connection, keys | {root}, direction)]
     if unknown:
         raise incomplete(name, direction, unknown)
     return tuple(in_order(nodes.values()))

@@ -6,8 +6,9 @@ An edge that led only to rows which an overwrite has replaced since is history, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, String, cast, literal, null, select
@@ -74,7 +75,8 @@ def walk_ends(connection: Connection, root: NodeKey, direction: Direction, newes
         return {link.source for link in links} - {root}
     rows = connection.execute(_everything_after(root)).tuples().all()
     newest.learn(connection, {name for kind, name, _ in rows if kind == "product"})
-    return {(kind, name) for kind, name, version in rows if _holds(kind, name, version, newest)} - {root}
+    found = {(kind, name) for kind, name, version in rows if version is None or _holds(kind, name, version, newest)}
+    return found - {root}
 
 
 def _everything_after(root: NodeKey) -> Select[str, str, int | None]:
@@ -92,7 +94,7 @@ def _everything_after(root: NodeKey) -> Select[str, str, int | None]:
 
 
 def _ordered(found: Iterable[Link]) -> list[Link]:
-    return sorted(found, key=lambda link: (link.target, link.source))
+    return sorted(found, key=attrgetter("target", "source"))
 
 
 def _links_at(
@@ -106,30 +108,24 @@ def _links_at(
         query = select(e.from_kind, e.from_name, e.to_kind, e.to_name, e.origin, e.last_version)
         rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).all()
     newest.learn(connection, {row[3] for row in rows if row[5] is not None and row[2] == "product"})
-    origins: dict[tuple[str, str, str, str], dict[str, int | None]] = {}
+    by_ends: dict[tuple[NodeKey, NodeKey], dict[str, int | None]] = {}
     for from_kind, from_name, to_kind, to_name, origin, version in rows:
-        if _holds(to_kind, to_name, version, newest):
-            origins.setdefault((from_kind, from_name, to_kind, to_name), {})[origin] = version
-    for (from_kind, from_name, to_kind, to_name), by in origins.items():
-        yield Link(
-            source=(from_kind, from_name),
-            target=(to_kind, to_name),
-            seen=_seen(by),
-            planned=to_kind in ("product", "model")
-            and from_kind in ("source", "product")
-            and set(by.values()) == {None},
-        )
+        if version is None or _holds(to_kind, to_name, version, newest):
+            by_ends.setdefault(((from_kind, from_name), (to_kind, to_name)), {})[origin] = version
+    for (source, target), by in by_ends.items():
+        may_run = target[0] in ("product", "model") and source[0] in ("source", "product")
+        planned = may_run and all(version is None for version in by.values())
+        yield Link(source=source, target=target, seen=_seen(by), planned=planned)
 
 
 def _holds(to_kind: str, to_name: str, version: int | None, newest: NewestVersions) -> bool:
     return version is None or (to_kind == "product" and newest.holds(to_name, version))
 
 
-def _seen(origins: Iterable[str]) -> Seen:
-    found = set(origins)
-    if len(found) == 2:
-        return "both"
-    return "declared" if "declared" in found else "openlineage"
+def _seen(origins: Collection[str]) -> Seen:
+    if "declared" not in origins:
+        return "openlineage"
+    return "both" if "openlineage" in origins else "declared"
 
 
 def column_links(connection: Connection, keys: Iterable[NodeKey], newest: NewestVersions) -> list[ColumnLink]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sqlalchemy import Connection, func, select
 
@@ -53,12 +54,15 @@ def find_node(catalog: Catalog, connection: Connection, name: str) -> NodeKey:
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:
     """By kind, in the direction that data flows, and by name."""
-    return sorted(nodes, key=lambda node: (_KINDS.index(node.kind), node.name))
+    of: dict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        of[node.kind].append(node)
+    return [node for kind in _KINDS for node in sorted(of[kind], key=attrgetter("name"))]
 
 
 def by_kind(keys: Iterable[NodeKey]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = defaultdict(list)
-    for kind, name in sorted(keys):
+    for kind, name in keys:
         names[kind].append(name)
     return names
 
@@ -77,23 +81,18 @@ def read_nodes(connection: Connection, keys: Iterable[NodeKey], newest: NewestVe
     found: dict[NodeKey, Node] = {}
     for kind, names in by_kind(keys).items():
         read = _product_nodes(connection, names, newest) if kind == "product" else readers[kind](connection, names)
-        found.update((node.key, node) for node in read)
+        found |= {(kind, node.name): node for node in read}
     return found
 
 
 def _product_nodes(connection: Connection, names: Sequence[str], newest: NewestVersions) -> Iterator[Node]:
     newest.learn(connection, names)
     p = products.c
-    query = select(p.name, p.domain, p.owner, p.retired_at).where(among(connection, p.name, names))
-    for name, domain, owner, retired_at in connection.execute(query).all():
+    query = select(p.name, p.domain, p.owner, p.retired_at.is_not(None)).where(among(connection, p.name, names))
+    for name, domain, owner, retired in connection.execute(query).all():
+        version = newest.version(name)
         yield Node(
-            kind="product",
-            name=name,
-            label=name,
-            domain=domain,
-            owner=owner,
-            version=newest.version(name),
-            retired=retired_at is not None,
+            kind="product", name=name, label=name, domain=domain, owner=owner, version=version, retired=bool(retired)
         )
 
 

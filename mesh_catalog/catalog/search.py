@@ -1,4 +1,4 @@
-"""Finding products, models, dashboards, KPIs and terms by words: ranked, in any script, forgiving a typo or two.
+"""Finding products, models, dashboards, KPIs, terms and datasets outside by words: ranked, forgiving a typo or two.
 
 A query word finds its equals, words that begin with it, words that contain it (a Korean compound, a long name); only
 where all that finds nothing does it find itself without a plural or a particle, and words that are a typo away. Rare
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, RowMapping, func, select, true
+from sqlalchemy import ARRAY, Connection, Integer, RowMapping, func, literal, select, true
 
 from mesh_catalog.catalog.search_index import (
     FACETS,
@@ -43,6 +43,8 @@ _COUNTED = 5_000
 _OTHERS = 300
 """Of words that are not the rarest of the query."""
 _TIES = 500
+_POINTS = 6
+"""Of so few words a look an asset and word is faster than all words of each asset."""
 _AFTER = "\U0010ffff"
 """Greater than any letter."""
 _QUERY_WORDS = 16
@@ -50,12 +52,12 @@ _QUERY_WORDS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A product, a model, a dashboard, a KPI or a term that matches."""
+    """A product, a model, a dashboard, a KPI, a term, or a dataset outside the mesh that matches."""
 
     name: str
     kind: AssetKind
     domain: str | None
-    """None for a term of the whole organisation."""
+    """None for a term of the whole organisation, and for a dataset outside."""
     owner: str | None
     description: str | None
     score: float
@@ -83,11 +85,21 @@ class _Word:
     texts: Mapping[str, float]
     scores: dict[int, float]
     """Asset → score."""
-    whole: bool
+    cut: dict[int, Set[int]]
+    """Id of a word of the vocabulary that more assets have than were looked at → those that were."""
     count: int
 
-    def take(self, asset: int, word: int, impact: int) -> None:
-        self.scores[asset] = max(self.scores.get(asset, 0.0), impact * self.meant[word])
+    @property
+    def whole(self) -> bool:
+        return not self.cut
+
+    def take(self, word: int, found: Iterable[tuple[int, int]]) -> None:
+        """Assets that have a word of the vocabulary, with the impact of each."""
+        closeness, scores = self.meant[word], self.scores
+        for impact, asset in found:
+            score = impact * closeness
+            if score >= scores.get(asset, 0.0):
+                scores[asset] = score
 
 
 def search(catalog: Catalog, text: str, *, limit: int = 20) -> list[Hit]:
@@ -199,16 +211,16 @@ def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reac
         meant={i: closeness for i, (closeness, _) in chosen},
         texts={text: closeness for _, (closeness, text) in chosen},
         scores={},
-        whole=True,
+        cut={},
         count=0,
     )
     if not chosen:
         return word
     each = max(_OTHERS, reach // len(chosen))
     for found, rows in _postings(connection, list(word.meant), each).items():
-        for impact, asset in rows:
-            word.take(asset, found, impact)
-        word.whole = word.whole and len(rows) < each
+        word.take(found, rows)
+        if len(rows) == each:
+            word.cut[found] = {asset for _, asset in rows}
     word.count = len(word.scores)
     return word
 
@@ -256,25 +268,44 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
     return {asset for asset in pool if any(asset in one.scores for one in typed)}
 
 
-def _learn(connection: Connection, several: Sequence[_Word], pool: Collection[int]) -> None:
-    """Look up what assets have of words whose lists were not read to their ends."""
-    if not several or not pool:
-        return
-    p = search_postings.c
+def _learn(connection: Connection, several: Sequence[_Word], pool: Set[int]) -> None:
+    """Look up what assets have of the words whose lists were not read to their ends."""
     of: dict[int, list[_Word]] = {}
+    unknown: dict[int, list[int]] = {}
     for one in several:
-        for word in one.meant:
+        for word, known in one.cut.items():
             of.setdefault(word, []).append(one)
-    mine = select(p.asset_id, p.word_id, p.impact)
-    if connection.dialect.name == "postgresql":  # else it reads all that a word has, which may be a million
-        asked = value_list(connection, sorted(pool))
-        each = mine.where(p.asset_id == asked.c.value, (p.word_id + 0).in_(sorted(of))).limit(len(of)).lateral()
-        query = select(each.c.asset_id, each.c.word_id, each.c.impact).select_from(asked.join(each, true()))
-    else:
-        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(of)))
-    for asset, word, impact in connection.execute(query).tuples().all():
+            unknown[word] = sorted(pool - known)
+    for word, rows in _impacts_of(connection, unknown, pool).items():
         for one in of[word]:
-            one.take(asset, word, impact)
+            one.take(word, rows)
+
+
+def _impacts_of(
+    connection: Connection, unknown: Mapping[int, Sequence[int]], pool: Set[int]
+) -> dict[int, list[tuple[int, int]]]:
+    """Of each word (impact, asset) for those of its assets that have it; of many words perhaps more of the pool's."""
+    p = search_postings.c
+    found: dict[int, list[tuple[int, int]]] = {word: [] for word in unknown}
+    mine = select(p.word_id, p.impact, p.asset_id)
+    pairs = [(asset, word) for word, assets in unknown.items() for asset in assets]
+    if not pairs:
+        return found
+    if connection.dialect.name != "postgresql":
+        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(unknown)))
+    elif len(pairs) <= _POINTS * len(pool):  # it never reads all that a word has, which may be a million
+        lists = [literal(list(column), ARRAY(Integer())) for column in zip(*pairs, strict=True)]
+        asked = func.unnest(*lists).table_valued("asset", "word", name="v").render_derived()
+        each = mine.where(p.asset_id == asked.c.asset, p.word_id == asked.c.word).limit(1).lateral()
+        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(asked.join(each, true()))
+    else:
+        some = value_list(connection, sorted(pool))
+        words_of = mine.where(p.asset_id == some.c.value, (p.word_id + 0).in_(sorted(unknown)))
+        each = words_of.limit(len(unknown)).lateral()
+        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(some.join(each, true()))
+    for word, impact, asset in connection.execute(query).tuples().all():
+        found[word].append((impact, asset))
+    return found
 
 
 def _scores(connection: Connection, typed: Sequence[_Word], pool: Collection[int]) -> dict[int, float]:

@@ -7,15 +7,14 @@ reads the heaviest assets of a word first and stops early, however many there ar
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Connection, delete, func, select
 
-from mesh_catalog.catalog.store import among, insert_rows
+from mesh_catalog.catalog.store import among, insert_rows, insert_values
 from mesh_catalog.catalog.tables import search_assets, search_parts, search_postings, search_typos, search_words
 from mesh_catalog.catalog.words import letters_of, words
 
@@ -29,11 +28,12 @@ __all__ = [
     "index_assets",
     "index_words",
     "lock_index",
+    "stored_entries",
     "typo_keys",
     "weigh_entry",
 ]
 
-AssetKind = Literal["product", "model", "dashboard", "kpi", "term"]
+AssetKind = Literal["product", "model", "dashboard", "kpi", "term", "dataset"]
 Field = Literal["name", "tag", "domain", "owner", "column", "description", "detail", "status", "classification"]
 FACETS = ("kind", "domain", "owner", "tag", "classification", "status")
 _WEIGHTS = {"name": 10.0, "tag": 6.0, "domain": 4.0, "owner": 4.0, "column": 5.0, "description": 3.0, "detail": 1.5}
@@ -76,15 +76,13 @@ def index_words(
 def index_assets(connection: Connection, assets: Sequence[Indexed]) -> None:
     """Replace the words that assets are found by; many at once cost less each."""
     lock_index(connection)
-    ids = _renew_assets(connection, assets)
-    impacts = {(one.kind, one.name): _impacts(one) for one in assets}
+    renewed: dict[_Key, Indexed] = {(one.kind, one.name): one for one in assets}
+    facets = {key: _facets(one) for key, one in renewed.items()}
+    ids = _renew_assets(connection, renewed, facets)
+    impacts = {key: _impacts(one, facets[key]) for key, one in renewed.items()}
     vocabulary = _word_ids(connection, {word for found in impacts.values() for word in found})
-    rows = [
-        {"word_id": vocabulary[word], "impact": impact, "asset_id": ids[key]}
-        for key, found in impacts.items()
-        for word, impact in found.items()
-    ]
-    insert_rows(connection, search_postings, sorted(rows, key=lambda row: (row["word_id"], row["impact"])))
+    rows = [(vocabulary[word], impact, ids[key]) for key, found in impacts.items() for word, impact in found.items()]
+    insert_values(connection, search_postings, ("word_id", "impact", "asset_id"), sorted(rows))
 
 
 def drop_words(connection: Connection, kind: AssetKind, name: str) -> None:
@@ -138,17 +136,20 @@ def _cut_letters(letters: str) -> Iterator[str]:
             yield "".join(kept)
 
 
-def _impacts(asset: Indexed) -> dict[str, int]:
+def _impacts(asset: Indexed, facets: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Word → impact: of its best place, and a little for the others. Facets weigh nothing."""
-    places: dict[str, list[float]] = defaultdict(list)
+    best: dict[str, float] = {}
+    total: dict[str, float] = {}
     for entry in asset.entries:
         for word, weight in weigh_entry(entry.field, entry.text).items():
-            places[word].append(weight)
-    found = {}
-    for word, weights in places.items():
-        best = max(weights)
-        found[word] = round((best + min(0.1 * (sum(weights) - best), best)) * asset.weight * _IMPACTS_A_WEIGHT)
-    for facet, values in _facets(asset).items():
+            total[word] = total.get(word, 0.0) + weight
+            if weight > best.get(word, 0.0):
+                best[word] = weight
+    found = {
+        word: round((weight + min(0.1 * (total[word] - weight), weight)) * asset.weight * _IMPACTS_A_WEIGHT)
+        for word, weight in best.items()
+    }
+    for facet, values in facets.items():
         found.update({facet_word(facet, value): 0 for value in values})
     return found
 
@@ -161,37 +162,47 @@ def _facets(asset: Indexed) -> dict[str, list[str]]:
     return found
 
 
-def _renew_assets(connection: Connection, assets: Sequence[Indexed]) -> dict[tuple[str, str], int]:
+def stored_entries(asset: Indexed) -> list[list[str]]:
+    """What an asset is found by, as it is kept with it."""
+    return [[entry.field, entry.label, entry.text] for entry in asset.entries if entry.text]
+
+
+_Key = tuple[AssetKind, str]
+
+
+def _renew_assets(
+    connection: Connection, assets: Mapping[_Key, Indexed], facets: Mapping[_Key, Mapping[str, Sequence[str]]]
+) -> dict[_Key, int]:
     """Write the assets' own rows, without postings; returns their ids."""
     a = search_assets.c
-    known = _asset_ids(connection, assets)
+    known = _asset_ids(connection, assets.keys())
     if known:
         connection.execute(
             delete(search_postings).where(among(connection, search_postings.c.asset_id, list(known.values())))
         )
-    rows = [
-        {
-            "kind": one.kind,
-            "name": one.name,
-            "entries": [[entry.field, entry.label, entry.text] for entry in one.entries if entry.text],
-            "facets": _facets(one),
+    rows = {
+        (kind, name): {
+            "kind": kind,
+            "name": name,
+            "entries": stored_entries(one),
+            "facets": facets[kind, name],
         }
-        for one in {(one.kind, one.name): one for one in assets}.values()
-    ]
-    fresh = [row for row in rows if (row["kind"], row["name"]) not in known]
+        for (kind, name), one in assets.items()
+    }
+    fresh = [row for key, row in rows.items() if key not in known]
     insert_rows(connection, search_assets, fresh)
-    for row in rows:
-        if (row["kind"], row["name"]) in known:
-            changed = search_assets.update().where(a.id == known[str(row["kind"]), str(row["name"])])
-            connection.execute(changed.values(entries=row["entries"], facets=row["facets"]))
-    return _asset_ids(connection, assets) if fresh else known
+    for key, found in known.items():
+        changed = search_assets.update().where(a.id == found)
+        connection.execute(changed.values(entries=rows[key]["entries"], facets=rows[key]["facets"]))
+    return _asset_ids(connection, assets.keys()) if fresh else known
 
 
-def _asset_ids(connection: Connection, assets: Iterable[Indexed]) -> dict[tuple[str, str], int]:
+def _asset_ids(connection: Connection, wanted: Collection[_Key]) -> dict[_Key, int]:
     a = search_assets.c
-    wanted = {(one.kind, one.name) for one in assets}
     query = select(a.kind, a.name, a.id).where(among(connection, a.name, sorted({name for _, name in wanted})))
-    return {(kind, name): found for kind, name, found in connection.execute(query) if (kind, name) in wanted}
+    rows = connection.execute(query).tuples().all()
+    ids: dict[tuple[str, str], int] = {(kind, name): found for kind, name, found in rows}
+    return {key: ids[key] for key in wanted if key in ids}
 
 
 def _word_ids(connection: Connection, wanted: set[str]) -> Mapping[str, int]:
@@ -200,15 +211,13 @@ def _word_ids(connection: Connection, wanted: set[str]) -> Mapping[str, int]:
     fresh = sorted(wanted - known.keys())
     if not fresh:
         return known
-    insert_rows(connection, search_words, [{"word": word} for word in fresh])
+    insert_values(connection, search_words, ("word",), [(word,) for word in fresh])
     added = _known_words(connection, fresh)
     plain = {word: found for word, found in added.items() if ":" not in word}
-    parts: list[dict[str, Any]] = [
-        {"part": part, "word_id": found} for word, found in plain.items() for part in _parts(word)
-    ]
-    insert_rows(connection, search_parts, sorted(parts, key=lambda row: row["part"]))
-    typos = [{"key": key, "word_id": found} for word, found in plain.items() for key in typo_keys(word)]
-    insert_rows(connection, search_typos, sorted(typos, key=lambda row: row["key"]))
+    parts = sorted((part, found) for word, found in plain.items() for part in _parts(word))
+    insert_values(connection, search_parts, ("part", "word_id"), parts)
+    typos = sorted((key, found) for word, found in plain.items() for key in typo_keys(word))
+    insert_values(connection, search_typos, ("key", "word_id"), typos)
     return known | added
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "connect_catalog",
     "dialect_insert",
     "insert_rows",
+    "insert_values",
     "open_catalog",
     "retried",
     "unique_row",
@@ -236,6 +237,23 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         _insert_many(connection, table, rows, "")
 
 
+def insert_values(
+    connection: Connection, table: Table, names: Sequence[str], values: Sequence[tuple[int | str, ...]]
+) -> None:
+    """Insert rows of plain numbers and texts, as tuples in the order of `names`: the cheapest that there is."""
+    if not values:
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))})"
+    if connection.dialect.name == "postgresql":
+        kinds = [table.c[name].type.compile(connection.dialect).partition(" COLLATE")[0] for name in names]
+        lists = ", ".join(f"CAST(:c{i} AS {kind}[])" for i, kind in enumerate(kinds))
+        columns = {f"c{i}": list(column) for i, column in enumerate(zip(*values, strict=True))}
+        connection.execute(text(f"{head} SELECT * FROM unnest({lists})"), columns)  # noqa: S608 - names of our own
+        return
+    connection.exec_driver_sql(f"{head} VALUES ({', '.join('?' * len(names))})", list(values))
+
+
 def _insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], clash: str) -> None:
     """Past SQLAlchemy's compiler, which takes longer over each row than the database does.
 
@@ -250,9 +268,12 @@ def _insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[st
         return
     marks = ", ".join("?" * len(rows[0]))
     statement = f"INSERT INTO {into} ({names}) VALUES ({marks}){clash}"  # noqa: S608 - names of our own tables
-    binds = [(name, _binding(connection, table.c[name].type)) for name in rows[0]]
-    values = [tuple(bind(row[name]) if bind else row[name] for name, bind in binds) for row in rows]
-    connection.exec_driver_sql(statement, values)
+    columns = []
+    for name in rows[0]:
+        bind = _binding(connection, table.c[name].type)
+        column = [row[name] for row in rows]
+        columns.append([bind(value) for value in column] if bind else column)
+    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
 
 
 def _binding(connection: Connection, kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:

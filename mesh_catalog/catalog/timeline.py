@@ -1,4 +1,7 @@
-"""The verdicts of a model or a product over its windows: a row a monitor, slice and measure, a cell a window."""
+"""The verdicts of a model or a product over its windows: a row a monitor, slice and measure, a cell a window.
+
+Of a model also its trainings: what the loop made of the verdicts.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import datetime
 
 from mesh_catalog.catalog.inventory import find_kind
 from mesh_catalog.catalog.store import Catalog
+from mesh_catalog.catalog.trainings import ComparedTraining, read_compared_trainings
 from mesh_catalog.catalog.verdicts import MonitorKind, Outcome, SubjectKind, VerdictRecord, read_verdicts
 
 __all__ = ["Timeline", "TimelineCell", "TimelineRow", "Window", "read_timeline"]
@@ -76,6 +80,8 @@ class Timeline:
     """Oldest first."""
     rows: tuple[TimelineRow, ...]
     """By monitor and slice: the whole, then its measures; those that failed most come first."""
+    trainings: tuple[ComparedTraining, ...] = ()
+    """Of a model, the newest first."""
 
 
 def read_timeline(
@@ -106,6 +112,7 @@ def read_timeline(
         subject_kind="model" if subject_kind == "model" else "product",
         windows=windows,
         rows=tuple(row for key in sorted(judged) for row in _rows(*key, judged[key])),
+        trainings=read_compared_trainings(catalog, subject) if subject_kind == "model" else (),
     )
 
 

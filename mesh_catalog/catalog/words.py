@@ -21,8 +21,11 @@ _PREFIX = 0.9
 
 def words(text: str) -> list[str]:
     """The words of `text` in order, each once."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return list(dict.fromkeys(word[:_LENGTH_LIMIT] for word in _WORD.findall(folded)))
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    found = _WORD.findall(folded)
+    if len(folded) > _LENGTH_LIMIT:
+        found = [word[:_LENGTH_LIMIT] for word in found]
+    return list(dict.fromkeys(found))
 
 
 def shortened(word: str) -> list[str]:

@@ -58,4 +58,5 @@ def command(model: str, version: int, reject: bool, reason: str, dry_run: bool, 
     if as_json:
         emit_json(result)
     else:
-        click.echo(f"next: mesh {'score' if result.action == 'promote' else 'show'} {model}", err=True)
+        then = {"promote": "score", "wait": "rollout"}.get(result.action, "show")
+        click.echo(f"next: mesh {then} {model}", err=True)

@@ -61,29 +61,39 @@ def _time(option: str, text: str) -> datetime:
 
 
 def backfill_products(
-    mesh: Mesh, order: Sequence[ProductSpec], period: Period, *, force: bool, dry_run: bool, as_json: bool
+    mesh: Mesh,
+    order: Sequence[ProductSpec],
+    period: Period,
+    *,
+    force: bool,
+    allow_breaking: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Publish every interval of each product that is not done; a product's inputs are whole before it begins."""
     from mesh_catalog.access.rights import require_publishable
     from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json
     from mesh_catalog.contracts.durations import parse_duration
-    from mesh_catalog.lake.backfill import plan_backfill, require_backfill, split_period
+    from mesh_catalog.lake.backfill import require_backfill, split_period
+    from mesh_catalog.orchestration.leases import HeldLeases
 
     for product in order:  # all of them before anything is written
         require_publishable(mesh, product)
         require_backfill(product)
-    if not dry_run:
-        sync_workspace(mesh.catalog, mesh.workspace)
-    backfill = _Backfill(mesh=mesh, as_json=as_json)
-    for product in order:
-        step = period.step or parse_duration(product.contract.interval)
-        intervals = split_period(period.start, period.end, step)
-        steps = plan_backfill(mesh, product, intervals, force=force, dry_run=dry_run)
-        if dry_run:
-            backfill.told += [_told(one, "done" if one.done else "to do") for one in steps]
-        else:
-            backfill.run(product, steps)
+    backfill = _Backfill(mesh=mesh, force=force, allow_breaking=allow_breaking, as_json=as_json)
+    with HeldLeases(mesh.catalog) as leases:
+        if not dry_run:
+            sync_workspace(mesh.catalog, mesh.workspace)
+            for product in order:
+                leases.require(product.name)
+        for product in order:
+            step = period.step or parse_duration(product.contract.interval)
+            intervals = split_period(period.start, period.end, step)
+            if dry_run:
+                backfill.plan(product, intervals)
+            else:
+                backfill.run(product, intervals)
     if as_json:
         emit_json(backfill.told)
     elif dry_run:
@@ -95,15 +105,25 @@ def backfill_products(
 @dataclass(kw_only=True)
 class _Backfill:
     mesh: Mesh
+    force: bool
+    allow_breaking: bool
     as_json: bool
     told: list[dict[str, Any]] = field(default_factory=list)
     stopped: dict[str, int] = field(default_factory=dict)
     """Product that was not finished → exit code; 0 where it was left out because of another."""
     spark: SparkSession | None = None
 
-    def run(self, product: ProductSpec, steps: Sequence[BackfillStep]) -> None:
+    def plan(self, product: ProductSpec, intervals: Sequence[Interval]) -> None:
+        """Tell what would be done."""
+        from mesh_catalog.lake.backfill import plan_backfill
+
+        steps = plan_backfill(self.mesh, product, intervals, force=self.force, dry_run=True)
+        self.told += [_told(one, "done" if one.done else "to do") for one in steps]
+
+    def run(self, product: ProductSpec, intervals: Sequence[Interval]) -> None:
         """Run what is not done, up to the first interval that fails."""
         from mesh_catalog.errors import MeshError
+        from mesh_catalog.lake.backfill import plan_backfill
         from mesh_catalog.workspace import product_reads
 
         blocked = [name for name in product_reads(product) if name in self.stopped]
@@ -111,6 +131,7 @@ class _Backfill:
             self.stopped[product.name] = 0
             self._tell({"product": product.name, "outcome": "left out", "reason": f"reads {', '.join(blocked)}"})
             return
+        steps = plan_backfill(self.mesh, product, intervals, force=self.force)
         done = sum(step.done for step in steps)
         if done and not self.as_json:
             click.echo(f"{product.name}   {done} of {len(steps)} intervals were done before", err=True)
@@ -134,7 +155,14 @@ class _Backfill:
             with progress("starts Spark"):
                 self.spark = open_session(self.mesh.settings, app_name="mesh publish")
         with progress(f"publishes {step.product.name} {_shown(step.interval)}   {place}"):
-            result = publish_product(self.spark, self.mesh, step.product, run_id=step.run_id, interval=step.interval)
+            result = publish_product(
+                self.spark,
+                self.mesh,
+                step.product,
+                run_id=step.run_id,
+                interval=step.interval,
+                allow_breaking=self.allow_breaking,
+            )
         return _told(
             step,
             "published",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["begin_anew"]
 
 
-def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, as_json: bool) -> None:
+def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, allow_breaking: bool, as_json: bool) -> None:
     """Publish products that read changes without the checkpoint that they had; the first that fails ends it.
 
     Args:
@@ -27,6 +27,7 @@ def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, as_json
     from mesh_catalog.errors import InputError
     from mesh_catalog.lake.publish import publish_product
     from mesh_catalog.lake.session import open_session
+    from mesh_catalog.orchestration.leases import HeldLeases
 
     for product in order:
         if product.contract.read_changes is None:
@@ -35,22 +36,27 @@ def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, as_json
     sync_workspace(mesh.catalog, mesh.workspace)
     for product in order:
         require_publishable(mesh, product)
-    with progress("starts Spark"):
-        spark = open_session(mesh.settings, app_name="mesh publish")
     told = []
-    for product in order:
-        with progress(f"publishes {product.name}"):
-            result = publish_product(spark, mesh, product, whole=whole, fresh=not whole)
-        told.append(
-            {
-                "product": result.product,
-                "outcome": result.outcome,
-                "version": result.version,
-                "rows": result.rows,
-                "run_id": result.run_id,
-            }
-        )
-        if not as_json:
-            click.echo(f"{result.product}   v{result.version}   {result.outcome}   {result.rows:,} rows")
+    with HeldLeases(mesh.catalog) as leases:
+        for product in order:
+            leases.require(product.name)
+        with progress("starts Spark"):
+            spark = open_session(mesh.settings, app_name="mesh publish")
+        for product in order:
+            with progress(f"publishes {product.name}"):
+                result = publish_product(
+                    spark, mesh, product, whole=whole, fresh=not whole, allow_breaking=allow_breaking
+                )
+            told.append(
+                {
+                    "product": result.product,
+                    "outcome": result.outcome,
+                    "version": result.version,
+                    "rows": result.rows,
+                    "run_id": result.run_id,
+                }
+            )
+            if not as_json:
+                click.echo(f"{result.product}   v{result.version}   {result.outcome}   {result.rows:,} rows")
     if as_json:
         emit_json(told)

@@ -27,7 +27,9 @@ _SHOWN = 30
 @click.option("--version", type=click.IntRange(min=1), help="All periods with this version of the formula, from 1.")
 @click.option("--by", multiple=True, metavar="DIMENSION", help="Split it by one of its dimensions; may stand twice.")
 @click.option("--list", "list_all", is_flag=True, help="All KPIs with owner, source, target and formula.")
-@click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write a chart into an .html file.")
+@click.option(
+    "--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write a chart into an .html or .svg file."
+)
 @click.option("--open", "open_chart", is_flag=True, help="Open the chart in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -59,8 +61,8 @@ def command(
 
     if list_all == (name is not None):
         raise click.UsageError("name a KPI, or give --list.")
-    if chart is not None and chart.suffix.lower() != ".html":
-        raise click.UsageError(f"--chart: '{chart.name[:80]}' is no .html file.")
+    if chart is not None and chart.suffix.lower() not in (".html", ".svg"):
+        raise click.UsageError(f"--chart: '{chart.name[:80]}' is no .html or .svg file.")
     with open_mesh() as mesh:
         sync_workspace(mesh.catalog, mesh.workspace)
         if name is None:
@@ -79,11 +81,11 @@ def command(
 def _write_chart(mesh: Mesh, found: KpiValues, chart: Path | None) -> Path:
     from mesh_catalog.documents import write_whole
     from mesh_catalog.errors import StorageError
-    from mesh_catalog.lake.kpi_chart import kpi_page
+    from mesh_catalog.lake.kpi_chart import kpi_page, kpi_picture
 
     path = chart or mesh.settings.state / "reports" / f"{found.kpi.name}.html"
     try:
-        write_whole(path, kpi_page(found))
+        write_whole(path, kpi_picture(found) if path.suffix.lower() == ".svg" else kpi_page(found))
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from error
     return path

@@ -29,6 +29,7 @@ __all__ = [
     "format_time",
     "print_facts",
     "print_table",
+    "printable",
     "progress",
     "to_plain",
 ]
@@ -123,8 +124,12 @@ def _cell(value: Any) -> str:
         return format_number(value)
     if isinstance(value, datetime):
         return format_time(value)
-    # Control characters in data could move the cursor of whoever looks at it.
-    return "".join(c if c.isprintable() else " " for c in str(value))
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which could move the cursor of whoever looks at it."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _narrowed(widths: list[int], room: int) -> list[int]:

@@ -79,16 +79,18 @@ def command(
         chosen = list(products) or living_products(mesh.workspace, utc_now().date())
         order = publish_order(mesh.workspace, chosen)
         if period is not None:
-            backfill_products(mesh, order, period, force=force, dry_run=dry_run, as_json=as_json)
+            backfill_products(
+                mesh, order, period, force=force, allow_breaking=allow_breaking, dry_run=dry_run, as_json=as_json
+            )
             return
         if dry_run:
             _print_plan(order, as_json=as_json)
             return
         if together:
-            publish_all_or_none(mesh, order, as_json=as_json)
+            publish_all_or_none(mesh, order, allow_breaking=allow_breaking, as_json=as_json)
             return
         if whole or fresh:
-            begin_anew(mesh, order, whole=whole, as_json=as_json)
+            begin_anew(mesh, order, whole=whole, allow_breaking=allow_breaking, as_json=as_json)
             return
         _publish_all(mesh, order, as_json=as_json, allow_breaking=allow_breaking)
 

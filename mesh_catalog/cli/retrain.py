@@ -154,6 +154,8 @@ def _print(result: RetrainResult) -> None:
             click.echo(f"next: mesh review list {result.model}", err=True)
     elif result.action == "wait" and result.step == "waiting_approval":
         click.echo(f"next: mesh approve {result.model} v{result.challenger}", err=True)
+    elif result.step == "rolling":
+        click.echo(f"next: mesh rollout {result.model}", err=True)
     else:
         back = f"   back: mesh rollback {result.model}" if result.action == "promote" else ""
         click.echo(f"next: mesh show {result.model}{back}", err=True)

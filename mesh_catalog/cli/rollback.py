@@ -30,4 +30,6 @@ def command(model: str, to_version: int | None, reason: str, as_json: bool) -> N
         emit_json(result)
         return
     click.echo(f"{model}   champion v{result.from_version} → v{result.to_version}")
+    if result.untold:
+        click.echo(result.untold, err=True)
     click.echo(f"next: mesh score {model}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,14 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_Row = Mapping[str, Any]
+"""A step of the plan: number, name, begun, baked and needed rows, state, found."""
+
 
 @click.command("rollout")
 @click.argument("model")
 @click.option("--advance", is_flag=True, help="Take stock and do what it says; refused where the step has not baked.")
 @click.option("--abort", is_flag=True, help="Send all back to the champion.")
 @click.option("--reason", default="asked for by hand", show_default=True, help="Of --abort; kept with the decision.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a page there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(model: str, advance: bool, abort: bool, reason: str, as_json: bool) -> None:
+def command(model: str, advance: bool, abort: bool, reason: str, html: Path | None, as_json: bool) -> None:
     """Show the rollout of a model: its steps, how much of each has baked, and what its alarms say. Starts no Spark.
 
     Shadow: the challenger scores beside the champion. A share: it decides over that part of the entities. `mesh
@@ -36,6 +41,8 @@ def command(model: str, advance: bool, abort: bool, reason: str, as_json: bool) 
 
     if advance and abort:
         raise click.UsageError("--advance and --abort exclude each other.")
+    if html is not None and html.suffix != ".html":
+        raise click.BadParameter("name a file that ends with .html", param_hint="--html")
     with open_mesh() as mesh:
         spec = mesh.workspace.model(model)
         if abort:
@@ -44,10 +51,15 @@ def command(model: str, advance: bool, abort: bool, reason: str, as_json: bool) 
         if advance:
             record, stock = _advance(mesh, spec, record, stock)
         steps = _steps(mesh, record)
+    rows = [_row(record, steps, position, stock) for position in range(len(record.plan.steps))]
+    if html is not None:
+        _write(html, record, rows, stock)
     if as_json:
         _emit(record, steps, stock)
     else:
-        _print(record, steps, stock)
+        _print(record, rows, stock)
+    if html is not None:
+        click.echo(f"page: {html}", err=True)
 
 
 def _abort(mesh: Mesh, model: str, reason: str) -> None:
@@ -106,41 +118,63 @@ def _emit(record: RolloutRecord, steps: Sequence[RolloutStep], stock: Stock) -> 
     emit_json({"rollout": record, "share": record.share, "steps": steps, "stock": stock})
 
 
-def _print(record: RolloutRecord, steps: Sequence[RolloutStep], stock: Stock) -> None:
+def _write(path: Path, record: RolloutRecord, rows: Sequence[_Row], stock: Stock) -> None:
+    from mesh_catalog.documents import write_whole
+    from mesh_catalog.errors import InputError
+    from mesh_catalog.web.pages import rollout_page
+
+    page = rollout_page(
+        title=_title(record).replace("   ", ", "),
+        told=_told(record, stock),
+        steps=rows,
+        alarms=stock.evidence.get("alarms", ()),
+    )
+    try:
+        write_whole(path, page)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}. Name another --html.") from error
+
+
+def _print(record: RolloutRecord, rows: Sequence[_Row], stock: Stock) -> None:
     from mesh_catalog.cli.output import format_time, print_table
 
-    ended = record.finished_at is not None
-    told = {"promote": "promoted", "back": "sent back", None: "under way"}[record.action]
-    click.echo(
-        f"{record.model}   v{record.challenger} takes over from v{record.champion}   {told}   "
-        f"since {format_time(record.started_at)}"
-    )
-    rows = [_row(record, steps, position, stock) for position in range(len(record.plan.steps))]
-    print_table(rows, ("step", "challenger", "rows baked", "state", "found"))
+    click.echo(f"{_title(record)}   since {format_time(record.started_at)}")
+    shown = []
+    for row in rows:
+        baked = f"{row['baked']:,} of {row['needed']:,}" if row["begun"] else ""
+        shown.append((row["number"], row["name"], baked, row["state"], row["found"]))
+    print_table(shown, ("step", "challenger", "rows baked", "state", "found"))
     for alarm in stock.evidence.get("alarms", ()):
         click.echo(f"  {alarm['alarm']:<18} {alarm['state']:<8} {alarm['reason']}")
-    if record.action is not None:
-        click.echo(f"{record.action}: {'; '.join(record.reasons)}")
-    elif stock.action == "wait":
-        click.echo(f"waits: {'; '.join(stock.reasons)}")
-    else:
-        click.echo(f"{stock.action}: {'; '.join(stock.reasons)}")
-    if not ended:
+    click.echo(_told(record, stock))
+    if record.finished_at is None:
         verb = f"score {record.model}" if stock.action == "wait" else f"rollout {record.model} --advance"
         click.echo(f"next: mesh {verb}   back: mesh rollout {record.model} --abort", err=True)
 
 
-def _row(record: RolloutRecord, steps: Sequence[RolloutStep], position: int, stock: Stock) -> tuple[Any, ...]:
+def _title(record: RolloutRecord) -> str:
+    told = {"promote": "promoted", "back": "sent back", None: "under way"}[record.action]
+    return f"{record.model}   v{record.challenger} takes over from v{record.champion}   {told}"
+
+
+def _told(record: RolloutRecord, stock: Stock) -> str:
+    if record.action is not None:
+        return f"{record.action}: {'; '.join(record.reasons)}"
+    return f"{'waits' if stock.action == 'wait' else stock.action}: {'; '.join(stock.reasons)}"
+
+
+def _row(record: RolloutRecord, steps: Sequence[RolloutStep], position: int, stock: Stock) -> _Row:
     from mesh_catalog.retraining.judge import step_name
 
-    name = step_name(record.plan.steps[position])
-    if position >= len(steps):
-        return position + 1, name, "", "to come", ""
+    begun = position < len(steps)
+    row = {"number": position + 1, "name": step_name(record.plan.steps[position]), "begun": begun}
+    row |= {"baked": 0, "needed": record.plan.bake_rows, "state": "to come", "found": ""}
+    if not begun:
+        return row
     step = steps[position]
     open_now = step.ended_at is None
-    evidence: Mapping[str, Any] = stock.evidence if open_now else step.evidence
-    baked = f"{evidence.get('rows', 0):,} of {record.plan.bake_rows:,}"
+    row["baked"] = (stock.evidence if open_now else step.evidence).get("rows", 0)
     if open_now:
-        return position + 1, name, baked, "now", ""
+        return row | {"state": "now"}
     went = "left" if position < len(steps) - 1 else record.action or "left"
-    return position + 1, name, baked, went, "; ".join(step.reasons)
+    return row | {"state": went, "found": "; ".join(step.reasons)}

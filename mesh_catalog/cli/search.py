@@ -1,7 +1,8 @@
-"""mesh search: find products, models, dashboards, KPIs and terms."""
+"""mesh search: find products, models, dashboards, KPIs, terms, and datasets outside the mesh."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -17,14 +18,15 @@ __all__ = ["command"]
 @click.option("--domain", multiple=True, help="Only of this domain; may be given several times, as those below.")
 @click.option("--owner", multiple=True, help="Only of this owner.")
 @click.option("--tag", multiple=True, help="Only with this tag.")
-@click.option("--kind", multiple=True, help="Only of this kind: product, model, dashboard.")
+@click.option("--kind", multiple=True, help="Only of this kind: product, model, dashboard, kpi, term, dataset.")
 @click.option("--status", multiple=True, help="Only in this status: draft, active, deprecated…")
 @click.option("--classification", multiple=True, help="Only with a column that is classified so: personal…")
 @click.option("--counts", is_flag=True, help="Also how many there are of each domain, owner, tag…")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **facets: tuple[str, ...]) -> None:
-    """Find products, models, dashboards, KPIs and terms by names, columns, descriptions, tags, owners and domains.
+    """Find products, models, dashboards, KPIs and terms by names, columns, descriptions, tags, owners and domains;
+    datasets outside the mesh too, of which OpenLineage events told.
 
     A typo or two is forgiven, in Korean too.
 
@@ -36,7 +38,7 @@ def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **f
     from mesh_catalog.access.popularity import read_popularity
     from mesh_catalog.catalog.inventory import read_ending
     from mesh_catalog.catalog.search import find
-    from mesh_catalog.cli.output import emit_json, print_table
+    from mesh_catalog.cli.output import emit_json, print_table, printable
 
     text = " ".join(words)
     if not text.strip() and not any(facets.values()):
@@ -73,7 +75,8 @@ def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **f
         print_table(counted, ("facet", "value", "assets"))
         if not found.whole:
             click.echo("more match than were counted: these are counts of the best ones", err=True)
-    click.echo(f"next: mesh show {hits[0].name}", err=True)
+    verb = "lineage" if hits[0].kind == "dataset" else "show"
+    click.echo(f"next: mesh {verb} {printable(shlex.quote(hits[0].name))}", err=True)
 
 
 def _used(popularity: Popularity | None) -> int | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["publish_all_or_none"]
 
 
-def publish_all_or_none(mesh: Mesh, products: Sequence[ProductSpec], *, as_json: bool) -> None:
+def publish_all_or_none(mesh: Mesh, products: Sequence[ProductSpec], *, allow_breaking: bool, as_json: bool) -> None:
     """Publish products together and print what was published."""
     from mesh_catalog.access.rights import require_publishable
     from mesh_catalog.catalog.assets import sync_workspace
@@ -23,18 +23,24 @@ def publish_all_or_none(mesh: Mesh, products: Sequence[ProductSpec], *, as_json:
     from mesh_catalog.errors import MeshError, listed
     from mesh_catalog.lake.publish import publish_together
     from mesh_catalog.lake.session import open_session
+    from mesh_catalog.orchestration.leases import HeldLeases
 
     sync_workspace(mesh.catalog, mesh.workspace)
     for product in products:
         require_publishable(mesh, product)
-    with progress("starts Spark"):
-        spark = open_session(mesh.settings, app_name="mesh publish")
-    try:
-        with progress(f"publishes {listed(product.name for product in products)} together"):
-            told = [tell_result(result) for result in publish_together(spark, mesh, products)]
-    except MeshError:
-        click.echo(f"none of {listed(product.name for product in products)} was published", err=True)
-        raise
+    names = listed(product.name for product in products)
+    with HeldLeases(mesh.catalog) as leases:
+        for product in products:
+            leases.require(product.name)
+        with progress("starts Spark"):
+            spark = open_session(mesh.settings, app_name="mesh publish")
+        try:
+            with progress(f"publishes {names} together"):
+                found = publish_together(spark, mesh, products, allow_breaking=allow_breaking)
+        except MeshError:
+            click.echo(f"none of {names} was published", err=True)
+            raise
+    told = [tell_result(result) for result in found]
     if as_json:
         emit_json(told)
         return

@@ -1,4 +1,4 @@
-"""A KPI as a picture: one HTML file with an SVG in it, its target as a line. No script, nothing from elsewhere."""
+"""A KPI as a picture: an SVG, or one HTML file with it; its target as a line. No script, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from mesh_catalog.errors import InputError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mesh_catalog.lake.kpi import KpiPoint, KpiValues
 
-__all__ = ["kpi_page"]
+__all__ = ["kpi_page", "kpi_picture"]
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 400
@@ -23,6 +25,7 @@ _TOP: Final = 20
 _BOTTOM: Final = 40
 _COLOURS: Final = ("#1f5fa8", "#c2571a", "#2e7d4f", "#8a3ea8", "#7a6a1f", "#b03052", "#3a7f8c", "#555555")
 _TICKS: Final = 5
+_TEXT: Final = "font:12px system-ui,sans-serif;fill:#555"
 
 
 def kpi_page(found: KpiValues) -> str:
@@ -48,11 +51,24 @@ def kpi_page(found: KpiValues) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>'
         "body{font:15px system-ui,sans-serif;margin:2rem auto;max-width:60rem;color:#222}"
-        "svg{width:100%;height:auto}code{background:#f3f3f3;padding:0 .3em}text{font-size:12px;fill:#555}"
-        "</style></head>"
+        "svg{width:100%;height:auto}code{background:#f3f3f3;padding:0 .3em}"
+        f"text{{{_TEXT}}}</style></head>"
         f"<body><h1>{escape(title)}</h1><p>{escape(kpi.description or '')}</p><p>{escape(' · '.join(told))}</p>"
         f"{_svg(found, series)}<p>{legend}</p><ul>{formulas}</ul></body></html>\n"
     )
+
+
+def kpi_picture(found: KpiValues) -> str:
+    """The chart of a KPI's values alone, as an SVG file.
+
+    Raises:
+        InputError: No period has a value.
+    """
+    series = _series(found.points)
+    if not series:
+        raise InputError(f"{found.kpi.name}: no period has a value, so there is nothing to draw. Choose other periods.")
+    style = f"<style>text{{{_TEXT}}}</style><rect width='100%' height='100%' fill='#fff'/>"
+    return _svg(found, series).replace(">", f">{style}", 1) + "\n"
 
 
 def _series(points: Sequence[KpiPoint]) -> dict[tuple[object, ...], list[KpiPoint]]:
@@ -81,7 +97,8 @@ def _svg(found: KpiValues, series: dict[tuple[object, ...], list[KpiPoint]]) -> 
     def y(value: float) -> float:
         return _TOP + (high - value) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(found.kpi.name)}">']
+    box, name = f"0 0 {_WIDTH} {_HEIGHT}", escape(found.kpi.name)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="{name}">']
     for index in range(_TICKS + 1):
         value = low + (high - low) * index / _TICKS
         parts.append(

@@ -124,10 +124,15 @@ def _told(mesh: Mesh, result: PublishResult, changes: tuple[str, ...] = ()) -> P
     return replace(result, changes=changes, warnings=warnings)
 
 
-def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[ProductSpec]) -> list[PublishResult]:
+def publish_together(
+    spark: SparkSession, mesh: Mesh, products: Sequence[ProductSpec], *, allow_breaking: bool = False
+) -> list[PublishResult]:
     """Publish products together: readers see the new versions of all of them, or of none.
 
     One may read another: it is given the rows that the other is about to have.
+
+    Args:
+        allow_breaking: As `publish_product` takes it, of each.
 
     Returns:
         What was published, in the order given; products that had nothing new are left out.
@@ -139,7 +144,8 @@ def publish_together(spark: SparkSession, mesh: Mesh, products: Sequence[Product
     started = time.monotonic()
     for product in products:
         require_publishable(mesh, product)
-        require_evolution(plan_evolution(mesh.catalog, product.contract, mesh.workspace.products), allow_breaking=False)
+        evolution = plan_evolution(mesh.catalog, product.contract, mesh.workspace.products)
+        require_evolution(evolution, allow_breaking=allow_breaking)
     done = publish_group(spark, mesh, products, lambda *member: _commit_member(mesh, *member))
     for one in done:
         if one.manifest.quarantined_count:

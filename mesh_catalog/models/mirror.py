@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.mirroring import mark_mirrored, read_unmirrored
+from mesh_catalog.errors import StorageError
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.decisions import DecisionRecord
 
-__all__ = ["Mirror", "mirror_decisions"]
+__all__ = ["Mirror", "mirror_decisions", "mirror_or_say"]
 
 Mirror = Callable[["Mesh", str], object]
 """Tells the registry what it does not know of a model, as `mirror_decisions` does."""
@@ -47,6 +48,15 @@ def mirror_decisions(mesh: Mesh, model: str) -> bool:
             registry.tag_version(model, version, tags)
     mark_mirrored(mesh.catalog, pending)
     return True
+
+
+def mirror_or_say(mesh: Mesh, model: str, mirror: Mirror = mirror_decisions) -> str | None:
+    """Tell the registry; where it cannot be reached, a sentence about it: what was decided stands and is told later."""
+    try:
+        mirror(mesh, model)
+    except StorageError as error:
+        return f"{error} What was decided is kept in the catalog; the next turn of mesh retrain tells MLflow."
+    return None
 
 
 def _version_of(decision: DecisionRecord) -> int | None:

@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,13 +92,16 @@ class Registry:
         self._settings = settings
         self._client = _client(settings)
 
+    def _using(self, doing: str) -> AbstractContextManager[None]:
+        return _storage(self._settings.mlflow_uri, doing)
+
     def find_run(self, model: str, run_id: str) -> LoggedRun | None:
         """The finished run of our `run_id`; what an unfinished one left is thrown away.
 
         Raises:
             StorageError: MLflow cannot be reached.
         """
-        with _storage("looked up a run"):
+        with self._using("looked up a run"):
             experiment = self._client.get_experiment_by_name(model)
             if experiment is None:
                 return None
@@ -132,7 +135,7 @@ class Registry:
         Raises:
             StorageError: MLflow cannot be reached, or its store cannot be written.
         """
-        with _storage("stored a run"), tempfile.TemporaryDirectory(prefix="mesh-run-") as folder:
+        with self._using("stored a run"), tempfile.TemporaryDirectory(prefix="mesh-run-") as folder:
             experiment = self._experiment(pins.model)
             tags = {
                 _RUN_TAG: run_id,
@@ -165,7 +168,7 @@ class Registry:
         """
         from mlflow.exceptions import MlflowException
 
-        with _storage("registered a model"):
+        with self._using("registered a model"):
             for found in self._client.search_model_versions(f"run_id = '{run.mlflow_run_id}'", max_results=_LIST_LIMIT):
                 if found.name == model:
                     return int(found.version)
@@ -182,7 +185,7 @@ class Registry:
         """The version that an alias stands for, or None."""
         from mlflow.exceptions import MlflowException
 
-        with _storage("read an alias"):
+        with self._using("read an alias"):
             try:
                 return int(self._client.get_model_version_by_alias(model, alias).version)
             except MlflowException as error:
@@ -192,7 +195,7 @@ class Registry:
 
     def set_alias(self, model: str, alias: Alias, version: int | None) -> None:
         """Let an alias stand for a version, or for none; idempotent."""
-        with _storage("set an alias"):
+        with self._using("set an alias"):
             if version is not None:
                 self._client.set_registered_model_alias(model, alias, str(version))
             elif self.read_alias(model, alias) is not None:
@@ -200,7 +203,7 @@ class Registry:
 
     def tag_version(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version and of the run that made it; what they were is forgotten."""
-        with _storage("tagged a model version"):
+        with self._using("tagged a model version"):
             mlflow_run_id = str(self._client.get_model_version(model, str(version)).run_id)
             for name, value in tags.items():
                 text = _cut(value, 4000)
@@ -209,7 +212,7 @@ class Registry:
 
     def read_tags(self, model: str, version: int) -> dict[str, str]:
         """The tags of a version."""
-        with _storage("read a model version"):
+        with self._using("read a model version"):
             return dict(self._client.get_model_version(model, str(version)).tags)
 
     def run_of(self, model: str, version: int) -> str:
@@ -220,7 +223,7 @@ class Registry:
         """
         from mlflow.exceptions import MlflowException
 
-        with _storage("read a model version"):
+        with self._using("read a model version"):
             try:
                 return str(self._client.get_model_version(model, str(version)).run_id)
             except MlflowException as error:
@@ -230,7 +233,7 @@ class Registry:
 
     def read_pins(self, mlflow_run_id: str) -> Pins:
         """What made the run's model."""
-        with _storage("read a run's pins"), tempfile.TemporaryDirectory(prefix="mesh-pins-") as folder:
+        with self._using("read a run's pins"), tempfile.TemporaryDirectory(prefix="mesh-pins-") as folder:
             path = self._client.download_artifacts(mlflow_run_id, _PINS_FILE, folder)
             return Pins.from_json(Path(path).read_text(encoding="utf-8"))
 
@@ -242,7 +245,7 @@ class Registry:
         """
         import mlflow.spark
 
-        with _storage("loaded a model"):
+        with self._using("loaded a model"):
             artifacts: str = self._client.get_run(mlflow_run_id).info.artifact_uri
             if artifacts.startswith("file:"):  # on a disk of ours: nothing to copy
                 uri = f"{artifacts}/{_MODEL_FOLDER}"
@@ -335,14 +338,14 @@ def open_registry(settings: Settings) -> Registry:
     Raises:
         StorageError: It cannot be reached or made.
     """
-    with _storage("opened"):
+    with _storage(settings.mlflow_uri, "opened"):
         if settings.mlflow_uri.startswith("sqlite:///"):
             Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Registry(settings)
 
 
 @contextmanager
-def _storage(doing: str) -> Iterator[None]:
+def _storage(uri: str, doing: str) -> Iterator[None]:
     """Turn what MLflow, its database or Spark's file system raise into one sentence, the cause kept."""
     _quiet_mlflow()
     from mlflow.exceptions import MlflowException  # late: mlflow takes 4 s
@@ -356,9 +359,22 @@ def _storage(doing: str) -> Iterator[None]:
         raise
     except (MlflowException, SQLAlchemyError, Py4JJavaError, PySparkException, OSError) as error:
         raise StorageError(
-            f"MLflow: could not be used ({doing}): {type(error).__name__}. "
-            "Check `mlflow` in conf/ and the folder of its files."
+            f"{_place(uri)}: could not be used ({doing}): {type(error).__name__}. "
+            "Check `mlflow` in conf/, that it runs, and the folder of its files."
         ) from error
+
+
+def _place(uri: str) -> str:
+    """`MLflow at http://mlflow:5000`: without user, password and query, which may be secret."""
+    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):  # a name such as databricks
+        return "MLflow"
+    shown = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+    return f"MLflow at {shown.render_as_string()}"
 
 
 def _quiet_mlflow() -> None:
@@ -377,8 +393,10 @@ def _quiet_mlflow() -> None:
 
 def _client(settings: Settings) -> MlflowClient:
     from mlflow import MlflowClient
+    from mlflow.store.db import utils
 
     _quiet_mlflow()  # again: importing mlflow sets its logger's level
+    utils.MAX_RETRY_COUNT = 5  # 10 are 100 s before a database that is away is said to be, these are 3
     return MlflowClient(tracking_uri=settings.mlflow_uri, registry_uri=settings.mlflow_uri)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.catalog.leases import acquire_lease, release_lease, renew_lease
-from mesh_catalog.errors import MeshError
+from mesh_catalog.errors import ConflictError, MeshError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,6 +55,15 @@ class HeldLeases:
         with self._lock:
             self._held.add(product)
         return True
+
+    def require(self, product: str) -> None:
+        """Take the product's lease.
+
+        Raises:
+            ConflictError: Another run has it.
+        """
+        if not self.take(product):
+            raise ConflictError(f"{product}: another run publishes it now. Try again when that has ended.")
 
     def give_back(self, product: str) -> None:
         """Give it back; nothing happens where one does not hold it."""

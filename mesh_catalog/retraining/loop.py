@@ -17,8 +17,8 @@ from mesh_catalog.catalog.decisions import RetrainingRecord, begin_retraining, o
 from mesh_catalog.catalog.models import read_alias
 from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.reviews import open_review
-from mesh_catalog.errors import NotFoundError, StorageError
-from mesh_catalog.models.mirror import mirror_decisions
+from mesh_catalog.errors import NotFoundError
+from mesh_catalog.models.mirror import mirror_or_say
 from mesh_catalog.retraining.facts import Facts
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide, unhelpful_trainings
@@ -187,10 +187,8 @@ def _open_review(mesh: Mesh, model: ModelSpec, facts: Facts, decision: Decision)
 
 def _mirror(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> None:
     """Tell MLflow what it does not know; a server that cannot be reached is told by the next turn."""
-    try:
-        mirror_decisions(mesh, model.name)
-    except StorageError as error:
-        tell(f"{error} What was decided is kept in the catalog; the next turn tells MLflow.")
+    if untold := mirror_or_say(mesh, model.name):
+        tell(untold)
 
 
 def _told(mesh: Mesh, record: RetrainingRecord, *, resumed: bool) -> RetrainResult:

@@ -10,7 +10,7 @@ from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
 from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import GateRefusedError, NotFoundError
-from mesh_catalog.models.mirror import Mirror, mirror_decisions
+from mesh_catalog.models.mirror import Mirror, mirror_decisions, mirror_or_say
 from mesh_catalog.retraining.rollout import end_rollout
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class RollbackResult:
     model: str
     from_version: int
     to_version: int
+    untold: str | None = None
+    """Why MLflow does not know of it yet, in a sentence."""
 
 
 def rollback_model(
@@ -43,17 +45,18 @@ def rollback_model(
     Raises:
         NotFoundError: No champion, or no such version.
         GateRefusedError: There was no champion before this one.
-        StorageError: MLflow cannot be reached; the champion is moved in the catalog, and the next turn tells MLflow.
     """
     known = {record.version for record in read_model_versions(mesh.catalog, model)}
     if to_version is not None and to_version not in known:
         raise NotFoundError(
             f"{model}: no version v{to_version}. There is: {', '.join(f'v{v}' for v in sorted(known))}."
         )
-    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", mirror=mirror)
+    # MLflow is told last: were it an error that it is away, whoever tries again would go back two versions
+    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", mirror=_later)
     if ended is not None and ended.action == "back" and to_version in (None, ended.champion):
         # what came last is the rollout: it is what one step back undoes
-        return RollbackResult(model=model, from_version=ended.challenger, to_version=ended.champion)
+        untold = mirror_or_say(mesh, model, mirror)
+        return RollbackResult(model=model, from_version=ended.challenger, to_version=ended.champion, untold=untold)
     current = read_alias(mesh.catalog, model, "champion")
     if current is None:
         raise NotFoundError(f"{model}: has no champion to roll back from.")
@@ -70,8 +73,12 @@ def rollback_model(
         evidence={},
     )
     record_decision(mesh.catalog, decision, aliases={"champion": target})
-    mirror(mesh, model)
-    return RollbackResult(model=model, from_version=current, to_version=target)
+    untold = mirror_or_say(mesh, model, mirror)
+    return RollbackResult(model=model, from_version=current, to_version=target, untold=untold)
+
+
+def _later(_mesh: Mesh, _model: str) -> None:
+    """Leaves MLflow to whoever comes after."""
 
 
 def previous_champion(catalog: Catalog, model: str) -> int:

@@ -1,4 +1,4 @@
-"""GET /api/v1/search: products, models and dashboards by words, narrowed by facets, with the counts of each."""
+"""GET /api/v1/search: products, models, dashboards, datasets… by words, narrowed by facets, with the counts."""
 
 from __future__ import annotations
 

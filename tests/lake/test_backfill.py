@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mesh_catalog.access.gate import request_read
+from mesh_catalog.catalog.leases import acquire_lease
 from mesh_catalog.catalog.runs import read_versions
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import InputError
@@ -102,6 +103,17 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
     assert [step["outcome"] for step in resumed] == ["done"] * 2 + ["published"] * 6
     assert rows(daily)[date(2026, 1, 3)] == (60.5, 10.5)
     assert versions(daily) == 4
+
+
+@pytest.mark.parametrize("option", [PERIOD, ("--together",)])
+def test_a_product_that_another_run_publishes_is_left_to_it(
+    daily: Shop, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    assert acquire_lease(daily.mesh.catalog, "publish:shop.daily", holder="another", seconds=60)
+    products = ["shop.orders", "shop.daily"] if option == ("--together",) else ["shop.daily"]
+    assert run_command(["publish", *products, *option]) == 3
+    assert "shop.daily: another run publishes it now. Try again when that has ended." in capsys.readouterr().err
+    assert versions(daily) == 0
 
 
 def test_it_is_idempotent_and_force_does_it_again(daily: Shop, capsys: pytest.CaptureFixture[str]) -> None:

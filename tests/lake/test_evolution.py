@@ -12,6 +12,8 @@ from mesh_catalog.access.gate import request_read
 from mesh_catalog.catalog.runs import read_versions
 from mesh_catalog.errors import BreakingChangeError
 from mesh_catalog.lake.arrow import count_values, preview_rows
+from mesh_catalog.lake.frames import PublishResult
+from mesh_catalog.lake.publish import publish_together
 
 from .conftest import ORDERS, SOURCE, Shop, order
 
@@ -47,6 +49,18 @@ def _open_orders(shop: Shop) -> None:
     shop.write("domains/sales/open/build.sql", _TOTALS)
     shop.reload()
     shop.publish("sales.open")
+
+
+def _publish_with_count(shop: Shop, *, allow_breaking: bool = False) -> list[PublishResult]:
+    """Publish shop.orders together with a product that counts them."""
+    columns = [{"name": "orders", "logicalType": "integer"}]
+    contract = {**ORDERS, "id": "shop.count", "schema": [{"name": "count", "properties": columns}]}
+    contract["customProperties"] = [{"property": "writeMode", "value": "overwrite"}]
+    shop.write("domains/shop/count/contract.yaml", contract)
+    shop.write("domains/shop/count/build.sql", "select count(*) as orders from shop.orders")
+    shop.reload()
+    products = [shop.mesh.workspace.product(name) for name in ("shop.orders", "shop.count")]
+    return publish_together(shop.spark, shop.mesh, products, allow_breaking=allow_breaking)
 
 
 def _drop(name: str) -> Any:
@@ -103,7 +117,9 @@ def test_a_removed_column_is_refused_with_its_readers_until_the_major_version_is
     _declare(shop, "2.0.0", _drop("amount"))
     with pytest.raises(BreakingChangeError, match="--allow-breaking"):
         shop.publish()
-    assert shop.publish(allow_breaking=True).total_rows == 2
+    with pytest.raises(BreakingChangeError, match="--allow-breaking"):
+        _publish_with_count(shop)
+    assert [one.total_rows for one in _publish_with_count(shop, allow_breaking=True)] == [2, 1]
     ticket = request_read(shop.mesh, "shop.orders", purpose="analysis")
     assert "amount" not in (ticket.columns or ())
     assert preview_rows(ticket, 10).num_rows == 2

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __all__ = ["HEAD"]
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest revision in `versions/`; said here so that opening a catalog need not import Alembic."""

@@ -28,8 +28,8 @@ def canonical_names(connection: Connection, names: Iterable[str]) -> dict[str, s
     return found
 
 
-def unite(connection: Connection, names: set[str]) -> None:
-    """Choose the one name of all that hang together with these, and move edges to it."""
+def unite(connection: Connection, names: set[str]) -> Mapping[str, str]:
+    """Choose the one name of all that hang together with these, and move edges to it; returns former name → new."""
     pairs = _tied(connection, names)
     members = names | {name for pair in pairs for name in pair}
     d = openlineage_datasets.c
@@ -52,6 +52,7 @@ def unite(connection: Connection, names: set[str]) -> None:
         statement = update(openlineage_datasets).where(d.name == bindparam("which"))
         connection.execute(statement.values(canonical=bindparam("chosen")), changed)
         _move(connection, moved)
+    return moved
 
 
 def _tied(connection: Connection, names: set[str]) -> set[tuple[str, str]]:

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, delete, func, or_, select, tuple_, update
 
 from mesh_catalog.catalog.openlineage.aliases import canonical_names, unite
 from mesh_catalog.catalog.openlineage.events import RUN_STATES, ColumnFlow, EventError, Flow, LineageEvent, parse_event
+from mesh_catalog.catalog.openlineage.indexing import index_datasets
 from mesh_catalog.catalog.openlineage.naming import Resolve, is_outside
 from mesh_catalog.catalog.openlineage.storing import Rule, batches, merge_rows
+from mesh_catalog.catalog.search_index import lock_index
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import (
     column_edges,
@@ -83,6 +85,7 @@ def ingest(catalog: Catalog, events: Iterable[LineageEvent], *, resolve: Resolve
         with catalog.write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            lock_index(connection)
             others = _without_own(connection, chunk)
             _keep(connection, others, resolve)
         count += len(chunk)
@@ -115,12 +118,14 @@ def _keep(connection: Connection, events: Sequence[LineageEvent], resolve: Resol
     changed = _keep_datasets(connection, events, resolve)
     pairs = {pair for event in events for pair in event.aliases}
     merge_rows(connection, openlineage_aliases, [{"name": a, "alias": b} for a, b in pairs])
-    unite(connection, changed | {name for pair in pairs for name in pair})
+    moved = unite(connection, changed | {name for pair in pairs for name in pair})
     _keep_jobs(connection, events)
     _keep_facets(connection, events)
     touched = _keep_runs(connection, events)
     _draw_runs(connection, touched)
     _draw_declared(connection, [event for event in events if event.run_id is None])
+    named = canonical_names(connection, {name for event in events for name in event.datasets})
+    index_datasets(connection, {*named.values(), *moved, *moved.values()})
 
 
 def _keep_datasets(connection: Connection, events: Sequence[LineageEvent], resolve: Resolve) -> set[str]:

@@ -23,7 +23,16 @@ from mesh_catalog.catalog.tables import (
 )
 from mesh_catalog.errors import NotFoundError, nearest
 
-__all__ = ["OutsideNode", "OutsideRun", "find_outside", "read_facets", "read_outside", "read_outside_runs"]
+__all__ = [
+    "OutsideDataset",
+    "OutsideNode",
+    "OutsideRun",
+    "find_outside",
+    "read_facets",
+    "read_outside",
+    "read_outside_datasets",
+    "read_outside_runs",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,21 @@ class OutsideNode:
     owner: str | None
     dropped: bool
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideDataset:
+    """A dataset outside the mesh, with what the newest events told of it under any of its names."""
+
+    name: str
+    """`namespace#name`."""
+    owner: str | None
+    dropped: bool
+    aliases: tuple[str, ...]
+    description: str
+    tags: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    """Name and description; the latter may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,27 +106,53 @@ def find_outside(connection: Connection, name: str) -> tuple[Any, str] | None:
 
 def read_outside(connection: Connection, names: Iterable[str]) -> Iterator[OutsideNode]:
     """The datasets and jobs of these names in the graph; names that nobody told of are left out."""
-    d, j = openlineage_datasets.c, openlineage_jobs.c
+    asked = list(names)
+    for found in read_outside_datasets(connection, asked):
+        yield OutsideNode(
+            kind="dataset",
+            name=found.name,
+            label=_printable(found.name),
+            owner=found.owner,
+            dropped=found.dropped,
+            aliases=found.aliases,
+        )
+    j = openlineage_jobs.c
+    for some in batches(asked):
+        jobs = connection.execute(select(j.name).where(j.name.in_(some))).scalars().all()
+        facets = read_facets(connection, "job", jobs)
+        for name in jobs:
+            owner = _owner(_newest(facets, [name]))
+            yield OutsideNode(kind="job", name=name, label=_printable(name), owner=owner, dropped=False)
+
+
+def read_outside_datasets(connection: Connection, names: Iterable[str]) -> Iterator[OutsideDataset]:
+    """The datasets of these names in the graph; names that nobody told of are left out."""
+    d = openlineage_datasets.c
     members: dict[str, list[str]] = {}
-    jobs: list[str] = []
     for some in batches(names):
         for name, canonical in connection.execute(select(d.name, d.canonical).where(d.canonical.in_(some))):
             members.setdefault(canonical, []).append(name)
-        jobs += connection.execute(select(j.name).where(j.name.in_(some))).scalars()
-    for kind, asked in (("dataset", members), ("job", {name: [name] for name in jobs})):
-        facets = read_facets(connection, kind, [name for group in asked.values() for name in group])
-        for name, group in asked.items():
-            of = _newest(facets, group)
-            owners = [owner["name"] for owner in of.get("ownership") or () if owner.get("name")]
-            change = (of.get("lifecycleStateChange") or {}).get("lifecycleStateChange")
-            yield OutsideNode(
-                kind="dataset" if kind == "dataset" else "job",
-                name=name,
-                label="".join(c if c.isprintable() else " " for c in name),
-                owner=", ".join(owners) or None,
-                dropped=change == "DROP",
-                aliases=tuple(sorted(set(group) - {name})),
-            )
+    facets = read_facets(connection, "dataset", [name for group in members.values() for name in group])
+    for name, group in members.items():
+        of = _newest(facets, group)
+        yield OutsideDataset(
+            name=name,
+            owner=_owner(of),
+            dropped=(of.get("lifecycleStateChange") or {}).get("lifecycleStateChange") == "DROP",
+            aliases=tuple(sorted(set(group) - {name})),
+            description=of.get("documentation") or "",
+            tags=tuple(dict.fromkeys(str(tag["key"]) for tag in of.get("tags") or () if tag.get("key"))),
+            columns=tuple((str(one["name"]), str(one.get("description") or "")) for one in of.get("schema") or ()),
+        )
+
+
+def _owner(facets: Mapping[str, Any]) -> str | None:
+    owners = [owner["name"] for owner in facets.get("ownership") or () if owner.get("name")]
+    return ", ".join(owners) or None
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in name)
 
 
 def read_facets(connection: Connection, kind: str, names: Iterable[str]) -> dict[str, dict[str, tuple[datetime, Any]]]:

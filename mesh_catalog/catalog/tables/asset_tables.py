@@ -119,12 +119,13 @@ products = Table(
     _Products,
     Index("ix_products_adopted", "name", sqlite_where=_adopted, postgresql_where=_adopted),
 )
-contracts = Table("contracts", metadata, _Contracts, Index(None, "product", "version"))
+contracts = Table("contracts", metadata, _Contracts)
 contract_columns = Table(
     "contract_columns",
     metadata,
     _ContractColumns,
     ForeignKeyConstraint(["product", "digest"], ["contracts.product", "contracts.digest"]),
+    sqlite_with_rowid=False,
 )
 models = Table("models", metadata, _Models)
 dashboards = Table("dashboards", metadata, _Dashboards)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Named, String, Table, TypedColumns
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Named,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    TypedColumns,
+)
 
 from mesh_catalog.catalog.tables.base import UtcDateTime, metadata
 
@@ -101,11 +112,20 @@ class _Leases(TypedColumns):
     expires_at: Named[datetime] = Column(UtcDateTime)
 
 
+_EDGE_KEYS = ("from_kind", "from_name", "to_kind", "to_name", "origin")
 runs = Table("runs", metadata, _Runs, Index(None, "product", "started_at"))
 run_inputs = Table("run_inputs", metadata, _RunInputs)
 run_files = Table("run_files", metadata, _RunFiles)
 checks = Table("checks", metadata, _Checks)
 versions = Table("versions", metadata, _Versions)
-edges = Table("edges", metadata, _Edges, Index(None, "to_kind", "to_name"))
+edges = Table(
+    "edges",
+    metadata,
+    _Edges,
+    # a walk reads nothing but this index
+    PrimaryKeyConstraint(*_EDGE_KEYS, postgresql_include=["last_version"]),
+    Index(None, "to_kind", "to_name"),
+    sqlite_with_rowid=False,
+)
 column_edges = Table("column_edges", metadata, _ColumnEdges, Index(None, "to_product"))
 leases = Table("leases", metadata, _Leases)

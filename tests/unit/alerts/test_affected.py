@@ -10,13 +10,14 @@ from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.alerts.affected import affected_models, upstream_drift
 from mesh_catalog.alerts.verdicts import tell_verdict, tell_verdicts
 from mesh_catalog.catalog.alerts import read_alerts
+from mesh_catalog.catalog.assets import register_product
 from mesh_catalog.catalog.outbox import read_deliveries
 from mesh_catalog.catalog.tables import column_edges
 from mesh_catalog.errors import NotFoundError
 from tests.unit.alerts.conftest import ALERTS
 from tests.unit.alerts.receivers import Webhook
 from tests.unit.alerts.samples import drift_verdict, model_verdict, record
-from tests.unit.catalog.samples import FRAUD, amount_edge, publish
+from tests.unit.catalog.samples import FRAUD, amount_edge, dataset_contract, publish
 
 SPEND = """\
 apiVersion: v3.1.0
@@ -68,6 +69,21 @@ def test_drift_names_the_models_that_use_the_columns_through_other_products(crm:
     assert not affected_models(crm, "payments.transactions", ["device_mail"]).models
     with pytest.raises(NotFoundError):
         affected_models(crm, "payments.nothing", ["x"])
+
+
+def test_what_lies_between_a_product_and_a_model_is_not_told_as_used(crm: Mesh) -> None:
+    """The model's own rows are made of its features, and every column of theirs of the one that drifted."""
+    edges = [
+        amount_edge(to_product="payments.fraud__training", to_column=name)
+        for name in ("tx_amount", "tx_fraud", "split")
+    ]
+    rows = dataset_contract("payments.fraud__training", "tx_amount", "tx_fraud", "split")
+    register_product(crm.catalog, rows, domain="payments", owner="payments-team")
+    publish(crm.catalog, "payments.fraud__training", 0, inputs={"payments.transactions": 0}, column_edges=edges)
+    found = affected_models(crm, "payments.transactions", ["tx_amount"])
+    assert [one.uses for one in found.models] == [("crm.spend.spend_7d",), ("payments.transactions.tx_amount",)]
+    (own,) = affected_models(crm, "payments.fraud__training", ["tx_amount"]).models
+    assert own.uses == ("payments.fraud__training.tx_amount",)
 
 
 def test_an_answer_that_lineage_knows_to_be_incomplete_says_so(crm: Mesh, hook: Webhook) -> None:

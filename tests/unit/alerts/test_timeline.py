@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from mesh_catalog.access.mesh import Mesh
+from mesh_catalog.catalog.decisions import advance_retraining, begin_retraining, finish_retraining
 from mesh_catalog.catalog.timeline import read_timeline
 from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import NotFoundError
+from mesh_catalog.retraining.compare import Comparison
 from mesh_catalog.web.pages import timeline_page
 from tests.unit.alerts.samples import drift_verdict, model_verdict, performance_verdict, record
 
@@ -71,3 +73,27 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing(mesh: Mesh) -> None:
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "http://" not in page and "https://" not in page and 'src="' not in page
     assert 'href="file:///r/' in page
+
+
+def test_trainings_show_how_sure_the_gate_was(mesh: Mesh) -> None:
+    """Also one that waits for a person; a training that compared nothing is left out."""
+    for outcome, low, high in (("reject", -0.1, 0.02), (None, 0.1, 0.3)):
+        begun = begin_retraining(mesh.catalog, "payments.fraud", {"reasons": ["drift"]}).id
+        seen = Comparison(
+            metric="average_precision", rows=1200, champion_version=1, challenger_version=2, champion=0.1, unmet=(),
+            challenger=0.3, difference=(low + high) / 2, low=low, high=high, better_share=1.0, needed_share=0.9,
+        )  # fmt: skip
+        state = {"comparison": seen.to_state(), "waits": ["<b>ask</b>"]}
+        advance_retraining(mesh.catalog, begun, "waiting_approval", state)
+        if outcome is not None:
+            finish_retraining(mesh.catalog, begun, outcome, ["not surely better"])
+            finish_retraining(mesh.catalog, begin_retraining(mesh.catalog, "payments.fraud", {}).id, "failed", ["x"])
+    found = read_timeline(mesh.catalog, "payments.fraud")
+    told = [(one.stands, one.low, one.reason) for one in found.trainings]
+    assert told == [("waiting_approval", 0.1, "<b>ask</b>"), ("reject", -0.1, "not surely better")]
+    page = timeline_page(found)
+    assert "+0.200 [0.100, 0.300]" in page and "waiting approval" in page and "<b>ask" not in page
+    waiting, rejected = page.split("<tbody>")[1].split("</tr>")[:4:2]
+    assert 'x1="53.0"' in waiting and 'cx="147.0"' in waiting, "zero is a quarter of the way from -0.1 to 0.3"
+    assert 'x1="53.0"' in rejected and 'cx="34.2"' in rejected, "both rows have one axis"
+    assert read_timeline(mesh.catalog, "payments.transactions").trainings == ()

@@ -12,6 +12,7 @@ from mesh_catalog.catalog.inventory import read_columns, read_product
 from mesh_catalog.catalog.migrations.run import upgrade
 from mesh_catalog.catalog.search import search
 from mesh_catalog.catalog.store import connect_catalog, open_catalog
+from mesh_catalog.catalog.tables import edges, openlineage_datasets
 from mesh_catalog.catalog.verdicts import read_verdict
 from tests.unit.catalog.conftest import ON_BOTH
 
@@ -94,4 +95,21 @@ def test_a_catalog_of_every_released_version_keeps_its_rows(url: str, revision: 
     verdict = read_verdict(catalog, moved["id"])
     assert (verdict.subject, verdict.share, verdict.outcome) == (moved["model"], moved["share"], "fail")
     assert [(one.column, one.score, one.outcome) for one in verdict.measures] == [("amount", 0.2, "fail")]
+    catalog.close()
+
+
+@ON_BOTH
+def test_edges_and_what_events_told_before_are_there_after_an_upgrade(url: str) -> None:
+    edge = {"from_kind": "job", "from_name": "etl#load", "to_kind": "dataset", "to_name": "lake#orders"}
+    told = {"name": "lake#orders", "canonical": "lake#orders", "told": True, "renamed": False}
+    old = connect_catalog(url)
+    with old.write() as connection:
+        upgrade(connection, "0011")
+        connection.execute(edges.insert(), {**edge, "origin": "openlineage", "last_version": 3})
+        connection.execute(openlineage_datasets.insert(), told)
+    old.close()
+    catalog = open_catalog(url)
+    with catalog.read() as connection:
+        assert [row[:6] for row in connection.execute(select(edges))] == [(*edge.values(), "openlineage", 3)]
+    assert [(hit.name, hit.kind) for hit in search(catalog, "ordrs")] == [("lake#orders", "dataset")]
     catalog.close()

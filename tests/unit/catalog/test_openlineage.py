@@ -9,6 +9,7 @@ from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.openlineage.ingest import ingest, parse_events
 from mesh_catalog.catalog.openlineage.naming import location_resolver
 from mesh_catalog.catalog.openlineage.reading import read_outside_runs
+from mesh_catalog.catalog.search import find, search
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.errors import NotFoundError, StorageError
 from tests.openlineage import FACET, PRODUCER, at, column_flows, columns, dataset, flows, run_event, take
@@ -175,3 +176,30 @@ def test_an_unknown_dataset_is_not_found_with_the_nearest(empty: Catalog) -> Non
     take(empty, [run_event("COMPLETE", 0, inputs=[dataset("orders")])])
     with pytest.raises(NotFoundError, match=r"Did you mean 'warehouse#orders'"):
         lineage(empty, "warehouse#order", direction="upstream")
+
+
+def test_a_dataset_outside_is_found_by_all_that_events_told_of_it(empty: Catalog) -> None:
+    told = {
+        "documentation": {"description": "every parcel that left a depot"},
+        "ownership": {"owners": [{"name": "logistics", "type": "TEAM"}]},
+        "schema": {"fields": [{"name": "tracking_code", "type": "string", "description": "송장 번호"}]},
+        "tags": {"tags": [{"key": "gold", "value": "true"}]},
+    }
+    take(empty, [run_event("COMPLETE", 0, inputs=[dataset("raw.shipments", **told)], outputs=[dataset("b")])])
+    for words in ("shipmnts", "depot", "tracking", "송장", "warehouse shipments"):
+        hit = search(empty, words)[0]
+        assert (hit.name, hit.kind, hit.owner) == ("warehouse#raw.shipments", "dataset", "logistics"), words
+    narrowed = find(empty, "", where={"kind": ["dataset"], "tag": ["gold"]}, counts=True)
+    assert [hit.name for hit in narrowed.hits] == ["warehouse#raw.shipments"]
+    assert narrowed.facets["owner"] == {"logistics": 1}
+
+
+def test_a_dataset_outside_is_found_under_its_one_name_and_no_more_once_dropped(empty: Catalog) -> None:
+    take(empty, [run_event("COMPLETE", 0, outputs=[dataset("zeta")])])
+    take(empty, [run_event("COMPLETE", 1, outputs=[dataset("alpha", symlinks=alias("zeta", "warehouse"))])])
+    (hit,) = search(empty, "zeta")
+    assert (hit.name, hit.matched) == ("warehouse#alpha", ("alias warehouse#zeta",))
+    take(empty, [run_event("COMPLETE", 2, outputs=[dataset("alpha", lifecycleStateChange=change("DROP"))])])
+    assert search(empty, "zeta") == search(empty, "alpha") == []
+    take(empty, [run_event("COMPLETE", 3, outputs=[dataset("alpha", lifecycleStateChange=change("CREATE"))])])
+    assert [hit.name for hit in search(empty, "alpha")] == ["warehouse#alpha"]

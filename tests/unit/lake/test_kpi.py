@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pytest
@@ -193,6 +194,13 @@ def test_the_verb_prints_values_lists_and_draws(ledger: Ledger, capsys: pytest.C
     assert 'class="target"' in page
     assert "formula 2" in page
     assert page.count("<circle") == 4
+    assert run_command(["kpi", "payments.fraud_rate", "--chart", "fraud.svg"]) == 0
+    marks = [one for one in ElementTree.parse("fraud.svg").iter() if one.tag == "{http://www.w3.org/2000/svg}circle"]
+    assert len(marks) == 4
+    assert run_command(["kpi", "payments.fraud_rate", "--from", "2031-01-01", "--chart", "none.svg"]) == 2
+    assert "no period has a value" in capsys.readouterr().err and not Path("none.svg").exists()
+    assert run_command(["kpi", "payments.fraud_rate", "--chart", "fraud.png"]) == 2
+    capsys.readouterr()
     assert run_command(["kpi", "--list"]) == 0
     assert "payments.fraud_rate" in capsys.readouterr().out
     assert run_command(["kpi", "payments.fraud_rate", "--json"]) == 0

@@ -79,7 +79,7 @@ def test_mlflow_is_told_who_decided_and_why_and_later_where_it_was_away(root: Pa
         told: list[str] = []
         result = turn(replace(mesh, settings=lost), LocalTrainer(root), tell=told.append)
         assert result.action == "promote"
-        assert "the next turn tells MLflow" in told[-1]
+        assert "the next turn of mesh retrain tells MLflow" in told[-1]
         assert read_status(mesh, MODEL, None).untold
         registry = open_registry(mesh.settings)
         assert registry.read_alias(MODEL, "champion") == 1

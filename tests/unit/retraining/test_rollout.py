@@ -273,6 +273,10 @@ def test_the_command_shows_where_a_rollout_stands_and_refuses_what_has_not_baked
     assert run_command(["rollout", MODEL, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["rollout"]["challenger"], told["share"], told["stock"]["action"]) == (2, 0.0, "wait")
+    page = mesh.settings.workspace / "rollout.html"
+    assert run_command(["rollout", MODEL, "--html", str(page)]) == 0
+    assert '<progress value="0" max="100">' in page.read_text() and "<script" not in page.read_text()
+    assert run_command(["rollout", MODEL, "--html", "rollout.pdf"]) == 2
     assert run_command(["rollout", MODEL, "--advance", "--abort"]) == 2
     end_rollout(mesh, MODEL, reason="enough", mirror=aliases_of(mesh.settings.workspace).mirror)
     assert run_command(["rollout", MODEL]) == 0
