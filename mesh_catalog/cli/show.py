@@ -383,8 +383,8 @@ def _print_model(told: Mapping[str, Any]) -> None:
     )
     if rollout and rollout.action is None:
         click.echo()
-        rows = [(one["alarm"], one["state"], one["reason"]) for one in rollout.alarms]
-        print_table(rows or [("-", "unheard", "; ".join(rollout.reasons))], ("alarm", "state", "found"))
+        alarms = [(one["alarm"], one["state"], one["reason"]) for one in rollout.alarms]
+        print_table(alarms or [("-", "unheard", "; ".join(rollout.reasons))], ("alarm", "state", "found"))
     if told["versions"]:
         click.echo()
         rows = [_model_version_row(version, aliases) for version in told["versions"]]

@@ -67,10 +67,7 @@ def read_rollout_status(catalog: Catalog, name: str, *, look: Look | None = None
     record = next(iter(read_rollouts(catalog, name, limit=1)), None)
     if record is None:
         return None
-    if record.action is not None:
-        evidence, reasons = record.evidence, record.reasons
-    else:
-        evidence, reasons = _last_turn(catalog, record) if look is None else _looked_at(look, record)
+    evidence, reasons = _found(catalog, record, look)
     return RolloutStatus(
         champion=record.champion,
         challenger=record.challenger,
@@ -86,7 +83,11 @@ def read_rollout_status(catalog: Catalog, name: str, *, look: Look | None = None
     )
 
 
-def _looked_at(look: Look, record: RolloutRecord) -> tuple[Mapping[str, Any], Sequence[str]]:
+def _found(catalog: Catalog, record: RolloutRecord, look: Look | None) -> tuple[Mapping[str, Any], Sequence[str]]:
+    if record.action is not None:
+        return record.evidence, record.reasons
+    if look is None:
+        return _last_turn(catalog, record)
     try:
         stock = look(record)
     except MeshError as error:  # a KPI or a table that is gone: said, and the rest is shown
