@@ -21,14 +21,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loop_policy import Loop, LoopSpec
+from benchmarks.loop_policy import Loop
 from benchmarks.replay import Adwin, Every, Never, Played, Policy, Trainer, replay
 from benchmarks.streams import MADE, REAL, WEEK, Stream, load_real, make_stream, shuffled
-from mesh_catalog.specs import DomainSpec
+from mesh_catalog.specs import DomainSpec, ModelSpec
 from mesh_catalog.workspace.model_file import read_model_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -47,11 +46,10 @@ event_time: at
 split: {{test: 1d}}
 algorithm: xgboost
 metric: {metric}
-monitor: {{window: 7d}}
+monitor: {{window: 7d, performance: {{by: losses, loses: 0.2, significance: 0.02, windows: 4}}}}
 gate: {{beats_champion: 0.1}}
-retrain: {{on: [performance], budget: 1 per week, patience: 3, window: {window}}}
+retrain: {{on: [performance], cooldown: 45%, budget: 1 per week, patience: 3, window: {window}}}
 """
-COOLDOWN_SHARE, LOSES, SIGNIFICANCE = 0.45, 0.2, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,24 +65,14 @@ class Line:
     """What the loop said when it stopped."""
 
 
-def loop_spec(stream: Stream) -> LoopSpec:
+def loop_spec(stream: Stream) -> ModelSpec:
     """The policy's text as the product reads it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model" / "model.yaml"
         path.parent.mkdir()
-        window = "since_drift" if stream.name in MADE else "as_split"
+        window = "since_drift, since_rows: 500" if stream.name in MADE else "as_split"
         path.write_text(POLICY.format(kind=stream.kind, metric=stream.metric, window=window), encoding="utf-8")
-        model = read_model_file(path, DomainSpec(name="benchmark", owner=None, path=Path(folder)))
-    minute = timedelta(minutes=1)
-    return LoopSpec(
-        retrain=model.retrain,
-        gate=model.gate,
-        window=model.monitor.window // minute,
-        test=model.split.test // minute,
-        cooldown_share=COOLDOWN_SHARE,
-        loses=LOSES,
-        significance=SIGNIFICANCE,
-    )
+        return read_model_file(path, DomainSpec(name="benchmark", owner=None, path=Path(folder)))
 
 
 def compare(stream: Stream) -> dict[str, Line]:

@@ -1,12 +1,13 @@
 """The product's loop as a policy of a replay: its own decisions, monitors and gate, with a local trainer for Spark's.
 
-What decides is the product: `decide` on facts, `judge_losses` on late labels, `compare_profiles` for drift, the gate's
-paired bootstrap. Here only stands what the catalog would otherwise remember between two turns.
+What decides is the product, as a model.yaml says: `decide` on facts, `judge_losses` on late labels against the windows
+that `choose_reference` chooses, `compare_profiles` for drift, the gate's paired bootstrap. Here only stands what the
+catalog would otherwise remember between two turns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,43 +19,21 @@ from mesh_catalog.errors import GateRefusedError
 from mesh_catalog.lake.profile import Profile
 from mesh_catalog.lake.statistics import Counts
 from mesh_catalog.models.compare import paired_bootstrap
-from mesh_catalog.monitoring.degradation import judge_losses
+from mesh_catalog.monitoring.degradation import Losses, PastLosses, choose_reference, judge_losses
 from mesh_catalog.monitoring.drift import compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
 from mesh_catalog.retraining.facts import Facts, Training, Window
 from mesh_catalog.retraining.policy import Decision, decide
-from mesh_catalog.specs import GateSpec, RetrainSpec
+from mesh_catalog.specs import ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Loop", "LoopSpec", "Turn"]
+__all__ = ["Loop", "Turn"]
 
 MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopSpec:
-    """What model.yaml says of the loop; times in minutes."""
-
-    retrain: RetrainSpec
-    gate: GateSpec
-    window: int
-    """Of monitoring."""
-    test: int
-    """Held out of a training, for the gate."""
-    cooldown_share: float
-    """The policy's cooldown is this share of the time that the champion learned from, in whole windows: what has
-    come since must be worth a training."""
-    drift_share: float = 0.5
-    loses: float = 0.0
-    significance: float = 0.05
-    remembers: int = 4
-    """Of the performance verdict: so many windows that passed, or test windows of champions, are its reference."""
-    since_rows: int = 500
-    """Where fewer rows came since the drift, the stream's training window is learned from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +57,22 @@ class _Memory:
 
 
 class Loop(Never):
-    """One turn of the loop a week."""
+    """One turn of the loop a week, by what a model.yaml says of monitor, gate and retrain.
 
-    def __init__(self, stream: Stream, trainer: Trainer, *, window: int, spec: LoopSpec) -> None:
+    Args:
+        window: What is learned from, in minutes: as `split.train` would say.
+    """
+
+    def __init__(self, stream: Stream, trainer: Trainer, *, window: int, spec: ModelSpec) -> None:
         super().__init__(stream, trainer, window=window)
         self.spec, self.memory = spec, _Memory()
-        known = stream.first_weeks * spec.window - stream.label_delay
-        rows = stream.rows(known - spec.test, known)
-        self.model = trainer.fit(known - spec.test - window, known - spec.test)
-        self._since = stream.first_weeks * spec.window
+        self._step, self._test = spec.monitor.window // MINUTE, spec.split.test // MINUTE
+        known = stream.first_weeks * self._step - stream.label_delay
+        self.model = trainer.fit(known - self._test - window, known - self._test)
+        self._since = stream.first_weeks * self._step
         self.memory.trainings = [Training(id="first", at=at(self._since), outcome="by_hand")]
-        self._reference = [losses(stream, rows, self.model(stream.features[rows]))]
-        self._learned = stream.rows(known - spec.test - window, known - spec.test)
+        self._past = [self._test_window(stream, known)]
+        self._learned = stream.rows(known - self._test - window, known - self._test)
 
     @property
     def stopped(self) -> Turn | None:
@@ -105,8 +88,10 @@ class Loop(Never):
             windows=self.memory.windows[:50],
             trainings=self.memory.trainings,
             review=self.memory.review,
+            learned=self._span(),
+            window=self.spec.monitor.window,
         )
-        decision = self.decide(facts)
+        decision = decide(facts, self.spec.retrain)
         turn = Turn(minute=past.now, decision=decision)
         if decision.review:
             self.memory.review = f"review of {clock:%Y-%m-%d}"
@@ -122,26 +107,31 @@ class Loop(Never):
             self.memory.trainings = [training, *self.memory.trainings]
         self.memory.turns.append(turn)
 
-    def decide(self, facts: Facts) -> Decision:
-        minutes = self.stream.minutes[[self._learned.start, self._learned.stop - 1]]
-        windows = max(1, round(self.spec.cooldown_share * float(minutes[1] - minutes[0]) / self.spec.window))
-        return decide(facts, replace(self.spec.retrain, cooldown=windows * self.spec.window * MINUTE))
+    def _span(self) -> timedelta:
+        """How much time the champion learned from."""
+        first, last = self.stream.minutes[[self._learned.start, self._learned.stop - 1]]
+        return int(last - first) * MINUTE
+
+    def _test_window(self, stream: Stream, known: int) -> PastLosses:
+        """What the champion loses on the rows that were held out of its training."""
+        rows = stream.rows(known - self._test, known)
+        lost = Losses.of(losses(stream, rows, self.model(stream.features[rows])))
+        return PastLosses(name=f"test {known}", losses=lost, begins=None, ends=at(known))
 
     def _performance(self, past: Past) -> Window | None:
         """The newest window whose labels are known and that this champion scored, against its rows before."""
-        start = max(past.known - self.spec.window, self._since)
+        start = max(past.known - self._step, self._since)
         rows = past.rows(start, past.known)
         if "performance" not in self.spec.retrain.on or rows.stop - rows.start < 2:
             return None
-        current = losses(past.stream, rows, past.scores[rows])
-        found = judge_losses(
-            current,
-            np.concatenate(self._reference),
-            loses=self.spec.loses,
-            significance=self.spec.significance,
-        )
-        if found.outcome == "pass":
-            self._reference = [*self._reference, current][-self.spec.remembers :]
+        spec = self.spec.monitor.performance
+        current = Losses.of(losses(past.stream, rows, past.scores[rows]))
+        held = choose_reference(self._past, before=at(start), windows=spec.windows)
+        reference = Losses.joined(one.losses for one in held)
+        found = judge_losses(current, reference, loses=spec.loses, significance=spec.significance)
+        if found.outcome != "fail":
+            name = f"window {past.known}"
+            self._past.append(PastLosses(name=name, losses=current, begins=at(start), ends=at(past.known)))
         return Window(
             id=f"performance {past.now}",
             trigger="performance",
@@ -153,29 +143,29 @@ class Loop(Never):
 
     def _drift(self, past: Past) -> Window | None:
         """The newest window's features against those that the champion learned from; needs no label."""
-        rows = past.stream.rows(past.now - self.spec.window, past.now)
+        rows = past.stream.rows(past.now - self._step, past.now)
         if "drift" not in self.spec.retrain.on or rows.stop == rows.start:
             return None
         found = compare_profiles(
-            profile(past.stream, self._learned), profile(past.stream, rows), limit=self.spec.drift_share
+            profile(past.stream, self._learned), profile(past.stream, rows), limit=self.spec.monitor.drift_share
         )
         return Window(
             id=f"drift {past.now}",
             trigger="drift",
             outcome="fail" if found.drifted else "pass",
-            start=at(past.now - self.spec.window),
+            start=at(past.now - self._step),
             end=at(past.now),
             reason=f"{found.share:.0%} of the columns drifted",
         )
 
     def _train(self, past: Past, decision: Decision) -> Turn:
         """Train without the newest rows, compare on them, promote or reject."""
-        end = past.known - self.spec.test
+        end = past.known - self._test
         start = end - self.window
         if self.spec.retrain.window == "since_drift" and decision.data_from is not None:
             since = int((decision.data_from - at(0)) / MINUTE)
             found = past.rows(since, end)
-            start = since if found.stop - found.start >= self.spec.since_rows else start
+            start = since if found.stop - found.start >= self.spec.retrain.since_rows else start
         rows = past.rows(end, past.known)
         challenger = self.trainer.fit(start, end)
         self.trainings += 1
@@ -184,10 +174,8 @@ class Loop(Never):
             return Turn(minute=past.now, decision=decision, outcome="reject", better_share=share)
         self.model, self._since = challenger, past.now
         self._learned = past.stream.rows(max(start, 0), end)
-        kept = [] if start > end - self.window else self._reference  # a new concept: what was lost before says nothing
-        self._reference = [*kept, losses(past.stream, rows, challenger(past.stream.features[rows]))][
-            -self.spec.remembers :
-        ]
+        kept = [] if start > end - self.window else self._past  # a new concept: what was lost before says nothing
+        self._past = [*kept, self._test_window(past.stream, past.known)]
         return Turn(minute=past.now, decision=decision, outcome="promote", better_share=share)
 
     def _better_share(self, past: Past, rows: slice, challenger: Model) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mesh_catalog.specs import AlertSpec
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.alerts import Severity
 
-__all__ = ["alert_spec", "told_at_once"]
+__all__ = ["alert_spec", "told_at_once", "wants_warnings"]
 
 _QUIET = AlertSpec(tell=())
 """Of a domain that names no channel."""
@@ -25,3 +26,8 @@ def alert_spec(mesh: Mesh, domain: str) -> AlertSpec:
 def told_at_once(spec: AlertSpec, severity: Severity) -> list[str]:
     """The channels that are told of an alert when it is raised: of a warning, those that want warnings."""
     return [channel.name for channel in spec.tell if severity == "fail" or channel.warnings]
+
+
+def wants_warnings(mesh: Mesh, domains: Iterable[str]) -> bool:
+    """Whether any channel of these domains asks for warnings."""
+    return any(told_at_once(alert_spec(mesh, domain), "warn") for domain in domains)

@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from mesh_catalog.alerts.affected import Affected, Upstream, affected_models, upstream_drift
+from mesh_catalog.alerts.channels import wants_warnings
 from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve
 from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
 from mesh_catalog.errors import MeshError
@@ -54,12 +55,12 @@ class _Neighbours:
 
 
 def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
-    """Tell of a run's verdicts on one subject; where a monitor fails on all rows, its slices are no alerts besides."""
+    """Tell of a run's verdicts on one subject; a slice that is no worse than all rows together is no alert besides."""
     if not verdicts:
         return Told()
     around, subject = _Neighbours(mesh), verdicts[0].subject
-    bad = {verdict.kind for verdict in verdicts if verdict.outcome in _BAD and not verdict.slice}
-    worth = [one for one in verdicts if not (one.slice and one.outcome in _BAD and one.kind in bad)]
+    whole = {verdict.kind: _badness(verdict) for verdict in verdicts if not verdict.slice}
+    worth = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get(one.kind, 0))]
     alerts = tuple(alert for verdict in worth if (alert := _tell(mesh, verdict, around)) is not None)
     if verdicts[0].subject_kind == "model":
         return Told(alerts=alerts, upstream=around.upstream(subject))
@@ -68,7 +69,10 @@ def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
 
 
 def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
-    """Alert of a verdict that warns or fails, and close the alert of one that passes; `not_run` changes nothing.
+    """Alert of a verdict that fails, and close the alert of one that passes; `not_run` changes nothing.
+
+    One that warns becomes an alert where a channel of those who would be told asks for warnings; elsewhere it is kept
+    as a verdict and no more, and leaves an alert of before as it is.
 
     Call it whenever a verdict was recorded, also for one that was known: the same verdict is told of once. Drift of a
     product's columns is told to the owners of the models that use them too.
@@ -91,7 +95,10 @@ def _tell(mesh: Mesh, verdict: VerdictRecord, around: _Neighbours) -> AlertRecor
         affected = around.downstream(verdict.subject, [verdict])
         lines += affected.lines
         concerned = tuple(Concerned(domain=one.domain, why=one.sentence) for one in affected.models)
-    else:
+    domains = [verdict.subject.partition(".")[0], *(one.domain for one in concerned)]
+    if verdict.outcome == "warn" and not wants_warnings(mesh, domains):
+        return None
+    if verdict.subject_kind == "model":
         lines += _upstream_lines(verdict.subject, around)
     what = f"{verdict.kind.replace('_', ' ')} of {verdict.slice}" if verdict.slice else verdict.kind.replace("_", " ")
     notice = Notice(
@@ -106,6 +113,10 @@ def _tell(mesh: Mesh, verdict: VerdictRecord, around: _Neighbours) -> AlertRecor
         concerned=concerned,
     )
     return notify(mesh, notice).alert
+
+
+def _badness(verdict: VerdictRecord) -> int:
+    return {"warn": 1, "fail": 2}.get(verdict.outcome, 0)
 
 
 def _measures(verdict: VerdictRecord) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,11 @@ _REFUSED = 3
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only this monitor; may be repeated.")
 @click.option("--slice", "slices", multiple=True, help="Only these rows, for example 'channel = web'; may be repeated.")
 @click.option("--replay", metavar="VERDICT", help="Judge an old verdict's window again, and say whether it is equal.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Keep what this JSON of Evidently's says of drift as the newest window's verdict, and judge nothing else.",
+)
 @click.option("--fail-on", type=click.Choice(("fail", "warn")), help="Exit with 3 where a verdict is so bad, or worse.")
 @click.option("--open", "open_report", is_flag=True, help="Open the reports in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -39,6 +45,7 @@ def command(
     kinds: tuple[str, ...],
     slices: tuple[str, ...],
     replay: str | None,
+    report: Path | None,
     fail_on: str | None,
     open_report: bool,
     as_json: bool,
@@ -53,14 +60,17 @@ def command(
     \b
     Example:
       mesh monitor payments.fraud --open
+      mesh monitor payments.fraud --report drift.json
     """
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.verdicts import tell_verdicts
     from mesh_catalog.cli.output import progress
     from mesh_catalog.lake.session import open_session
-    from mesh_catalog.monitoring.run import replay_verdict, run_monitors
+    from mesh_catalog.monitoring.run import record_report, replay_verdict, run_monitors
     from mesh_catalog.settings import load_settings
 
+    if report is not None and (kinds or slices or replay is not None):
+        raise click.UsageError("--report is a verdict of its own: leave --kind, --slice and --replay out.")
     with open_mesh(load_settings(master=master)) as mesh:
         spec = _subject(mesh, subject)
 
@@ -70,14 +80,17 @@ def command(
                 again = replay_verdict(mesh, spec, replay, session=session)
             _print_replay(again, as_json=as_json)
             return
-        with progress(f"judges the newest window of {subject}"):
-            run = run_monitors(
-                mesh,
-                spec,
-                kinds=kinds or None,  # type: ignore[arg-type]
-                slices=slices or None,
-                session=session,
-            )
+        with progress(f"judges the newest window of {subject}" if report is None else f"reads {report}"):
+            if report is not None:
+                run = record_report(mesh, spec, report)
+            else:
+                run = run_monitors(
+                    mesh,
+                    spec,
+                    kinds=kinds or None,  # type: ignore[arg-type]
+                    slices=slices or None,
+                    session=session,
+                )
         told = tell_verdicts(mesh, run.verdicts)
     _print(run, spec, told, as_json=as_json)
     if open_report:

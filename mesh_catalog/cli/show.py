@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -340,6 +341,8 @@ def _model(mesh: Mesh, name: str) -> dict[str, Any]:
     from mesh_catalog.catalog.models import read_aliases, read_model_versions
     from mesh_catalog.catalog.verdicts import read_verdicts
     from mesh_catalog.errors import MeshError
+    from mesh_catalog.retraining.rollout import take_stock
+    from mesh_catalog.retraining.rollout_status import read_rollout_status
     from mesh_catalog.retraining.status import read_status
     from mesh_catalog.workspace import load_workspace
 
@@ -355,13 +358,14 @@ def _model(mesh: Mesh, name: str) -> dict[str, Any]:
         "verdicts": read_verdicts(catalog, name, limit=_VERDICTS),
         "decisions": read_decisions(catalog, name, _VERSIONS),
         "loop": read_status(mesh, name, spec),
+        "rollout": read_rollout_status(catalog, name, look=partial(take_stock, mesh, spec) if spec else None),
     }
 
 
 def _print_model(told: Mapping[str, Any]) -> None:
     from mesh_catalog.cli.output import print_facts, print_table
 
-    model, aliases = told["model"], told["aliases"]
+    model, aliases, rollout = told["model"], told["aliases"], told["rollout"]
     click.echo(f"{model.name}   {model.goal}")
     print_facts(
         [
@@ -374,8 +378,13 @@ def _print_model(told: Mapping[str, Any]) -> None:
             ("retired", f"{model.retired_at:%Y-%m-%d}" if model.retired_at else None),
             ("loop", "; ".join(_loop_lines(told["loop"])) if told["versions"] else None),
             ("budget", told["loop"].budget),
+            ("rollout", rollout.sentence if rollout else None),
         ]
     )
+    if rollout and rollout.action is None:
+        click.echo()
+        alarms = [(one["alarm"], one["state"], one["reason"]) for one in rollout.alarms]
+        print_table(alarms or [("-", "unheard", "; ".join(rollout.reasons))], ("alarm", "state", "found"))
     if told["versions"]:
         click.echo()
         rows = [_model_version_row(version, aliases) for version in told["versions"]]
@@ -390,6 +399,8 @@ def _print_model(told: Mapping[str, Any]) -> None:
         click.echo(f"next: mesh train {model.name}", err=True)
     elif told["loop"].step == "waiting_approval":
         click.echo(f"next: mesh approve {model.name} v{told['loop'].challenger}", err=True)
+    elif rollout and rollout.action is None:
+        click.echo(f"next: mesh rollout {model.name}", err=True)
     elif told["loop"].step is not None:
         click.echo(f"next: mesh retrain {model.name}", err=True)
     elif told["loop"].review is not None:
@@ -414,8 +425,11 @@ def _loop_lines(loop: Any) -> list[str]:
 
 
 def _model_version_row(version: Any, aliases: Mapping[str, int]) -> tuple[str, ...]:
+    from mesh_catalog.models.evaluate import LOSS_DEVIATION
+
     names = ", ".join(alias for alias, pointed in aliases.items() if pointed == version.version)
-    metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(version.metrics.items())[:4])
+    shown = [(name, value) for name, value in sorted(version.metrics.items()) if name != LOSS_DEVIATION]
+    metrics = ", ".join(f"{name} {value:.3f}" for name, value in shown[:4])
     inputs = ", ".join(f"{name} v{number}" for name, number in sorted(version.inputs.items()))
     return f"v{version.version}", names or "-", metrics, inputs, f"{version.created_at:%Y-%m-%d %H:%M}"
 

@@ -61,6 +61,8 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
 
 
 def _print_result(spec: ModelSpec, result: TrainResult) -> None:
+    from mesh_catalog.models.evaluate import LOSS_DEVIATION
+
     metric = spec.metric
     inputs = ", ".join(f"{product} v{version}" for product, version in result.inputs.items())
     click.echo(
@@ -69,7 +71,7 @@ def _print_result(spec: ModelSpec, result: TrainResult) -> None:
         f"baseline  {metric} {_baseline(spec, result)}"
     )
     click.echo(f"trains    {spec.algorithm}   {result.seconds.get('fit', 0.0):.1f} s")
-    shown = sorted(result.metrics, key=lambda name: name != metric)
+    shown = sorted(result.metrics.keys() - {LOSS_DEVIATION}, key=lambda name: (name != metric, name))
     click.echo("tests     " + "   ".join(f"{name} {_measured(result, name)}" for name in shown))
     click.echo(
         f"registers {result.model} v{result.version}   {result.alias}   "

@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXACT_ROWS",
+    "LOSS_DEVIATION",
     "Curve",
     "Evaluation",
     "ScoreCounts",
     "baseline_metrics",
     "count_scores",
     "evaluate_counts",
+    "log_losses",
+    "loss_deviation",
     "score_cell",
 ]
 
 EXACT_ROWS = 1_000_000
+LOSS_DEVIATION = "log_loss_sd"
+"""Beside a trained model's metrics: the spread of the rows' logarithmic loss, which a later test of it needs."""
 _GRID = 2**20
 _CURVE_POINTS = 200
 _CLIP = 1e-15
@@ -162,6 +167,27 @@ def evaluate_counts(counts: ScoreCounts, *, train_share: float | None = None) ->
         },
         baseline={} if train_share is None else baseline_metrics(train_share=train_share, test_share=positives / rows),
     )
+
+
+def log_losses(counts: ScoreCounts) -> tuple[Floats, Floats]:
+    """The logarithmic loss of a row of 1, and of a row of 0, at each score."""
+    import numpy as np
+
+    least = _CLIP if counts.rows <= EXACT_ROWS else 0.5 / _GRID  # on the grid, a score of 0 is any within its cell
+    scores = np.clip(counts.scores, least, 1 - _CLIP)
+    return -np.log(scores), -np.log1p(-scores)
+
+
+def loss_deviation(counts: ScoreCounts) -> float:
+    """Standard deviation of the rows' logarithmic loss."""
+    import math
+
+    hits, misses = log_losses(counts)
+    mean, squares = (
+        float((counts.positives * hits**power + counts.negatives * misses**power).sum()) / counts.rows
+        for power in (1, 2)
+    )
+    return math.sqrt(max(squares - mean**2, 0.0))
 
 
 def baseline_metrics(*, train_share: float, test_share: float) -> dict[str, float]:

@@ -33,7 +33,7 @@ from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models.algorithms import add_score, check_parameters, fit_pipeline, load_library
 from mesh_catalog.models.compare import check_gate
-from mesh_catalog.models.evaluate import Evaluation, count_scores, evaluate_counts
+from mesh_catalog.models.evaluate import LOSS_DEVIATION, Evaluation, count_scores, evaluate_counts, loss_deviation
 from mesh_catalog.models.frame import SCORE, SPLIT, FramePlan, build_frame, plan_frame
 from mesh_catalog.models.mirror import mirror_decisions
 from mesh_catalog.models.registry import Alias, LoggedRun, Pins, Registry, open_registry
@@ -322,8 +322,9 @@ def _evaluate(job: _Job, data: DataFrame, scored: DataFrame, counts: Mapping[Par
 
     model, target, train, test = job.model, job.plan.target.name, counts["train"], counts["test"]
     if model.kind == "binary":
-        found = count_scores(scored, label=target, score=SCORE, rows=test.rows)
-        return evaluate_counts(found, train_share=train.mean)
+        counted = count_scores(scored, label=target, score=SCORE, rows=test.rows)
+        found = evaluate_counts(counted, train_share=train.mean)
+        return replace(found, metrics={**found.metrics, LOSS_DEVIATION: loss_deviation(counted)})
     moment = F.col(f"`{job.plan.event_time.name}`").cast("timestamp")
     last = data.where((F.col(SPLIT) == "train") & (moment > F.lit(train.last_at - model.split.test)))
     recent = last.agg(F.avg(F.col(f"`{target}`"))).collect()[0][0]

@@ -7,21 +7,28 @@ a test's outcome where it ran tests, else its score against its threshold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mesh_catalog.errors import InputError, NotFoundError
+from mesh_catalog.monitoring.bars import printable
 from mesh_catalog.monitoring.drift import ColumnDrift, DriftResult
+from mesh_catalog.monitoring.finding import Finding, Monitor
 from mesh_catalog.monitoring.methods import METHODS
 
-__all__ = ["read_evidently_report"]
+__all__ = ["REPORT_PIN", "ForeignReport", "read_evidently_report", "reported_drift"]
 
-_LARGEST = 256 * 1024 * 1024
+REPORT_PIN = "report sha256:"
+"""How the reference of a verdict begins that was read from a file."""
+_LARGEST = 64 * 1024 * 1024
+_SHOWN_DIGITS = 16
 _VALUE_DRIFT = "evidently:metric_v2:ValueDrift"
 _DRIFTED_COLUMNS = "evidently:metric_v2:DriftedColumnsCount"
 
@@ -72,7 +79,48 @@ class _Report(BaseModel):
     tests: list[_Test] = Field(default_factory=list, max_length=1_000_000)
 
 
-def read_evidently_report(path: Path) -> DriftResult:
+@dataclass(frozen=True, kw_only=True)
+class ForeignReport:
+    """What a file says."""
+
+    name: str
+    """Of the file, as it may be printed."""
+    sha256: str
+    """Of its bytes, in hexadecimal digits."""
+    result: DriftResult
+
+
+def reported_drift(report: ForeignReport) -> Monitor:
+    """The report as a monitor of data drift: whatever the window, it finds what the file says.
+
+    Raises:
+        InputError: The file says of no column whether it drifted.
+    """
+    result = report.result
+    if result.outcome == "not_run":
+        raise InputError(
+            f"{report.name}: says of no column whether it drifted. Make the report with DataDriftPreset, or ValueDrift "
+            "of each column."
+        )
+    finding = Finding(
+        outcome=result.outcome,
+        reason=f"Evidently report {report.name}: {result.sentence}",
+        measures=tuple(column.measure for column in result.columns),
+        share=result.share,
+        limit=result.limit,
+        current_digest=report.sha256,
+    )
+    return Monitor(
+        kind="data_drift",
+        title="data drift",
+        applies=lambda _window: True,
+        reference=lambda _window: (f"{REPORT_PIN}{report.sha256[:_SHOWN_DIGITS]}",),
+        judge=lambda _window: finding,
+        sliced=False,
+    )
+
+
+def read_evidently_report(path: Path) -> ForeignReport:
     """The verdict of a report with `DataDriftPreset`, or with `ValueDrift` and `DriftedColumnsCount` metrics.
 
     A report without `DriftedColumnsCount` has a limit of 0.5, Evidently's default, on the share of its columns.
@@ -81,7 +129,12 @@ def read_evidently_report(path: Path) -> DriftResult:
         NotFoundError: There is no such file.
         InputError: It is no JSON of Evidently 0.7, or there is no drift metric in it.
     """
-    report = _parse(path)
+    data = _read(path)
+    result = _result(path, _parse(path, data))
+    return ForeignReport(name=_clean(path.name) or "", sha256=hashlib.sha256(data).hexdigest(), result=result)
+
+
+def _result(path: Path, report: _Report) -> DriftResult:
     failed: dict[str, bool] = {}
     for test in report.tests:
         metric_id = test.metric_config.metric_id
@@ -102,17 +155,26 @@ def read_evidently_report(path: Path) -> DriftResult:
     return DriftResult(drifted=drifted, share=share, limit=limit, columns=tuple(columns))
 
 
-def _parse(path: Path) -> _Report:
+def _read(path: Path) -> bytes:
+    """The file, which may be anything and grow while it is read."""
     if not path.is_file():
         raise NotFoundError(
             f"{path}: there is no such file. Save a report there: Report.run(…).save_json('{path.name}')."
         )
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path}: is over {_LARGEST // 2**20} MiB. Save the report's JSON, not its data.")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return _Report.model_validate(found)
-    except (OSError, ValueError, RecursionError) as error:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Name a file that you may read.") from error
+    if len(data) > _LARGEST:
+        raise InputError(f"{path}: is over {_LARGEST // 2**20} MiB. Save the report's JSON, not its data.")
+    return data
+
+
+def _parse(path: Path, data: bytes) -> _Report:
+    try:
+        return _Report.model_validate(json.loads(data))
+    except (ValueError, RecursionError) as error:
         place = _place(error) if isinstance(error, ValidationError) else ""
         raise InputError(f"{path}: is not a report of Evidently 0.7{place}. Save it by save_json().") from error
 
@@ -125,8 +187,13 @@ def _id(metric: _Metric) -> str:
     return metric.id or metric.metric_id
 
 
+def _clean(text: str | None) -> str | None:
+    """A name that somebody typed, as it may stand in a page and in any database."""
+    return text and printable("".join(one if one.isprintable() else "?" for one in text), limit=200)
+
+
 def _column(path: Path, metric: _Metric, failed: Mapping[str, bool]) -> ColumnDrift:
-    name = metric.config.column
+    name = _clean(metric.config.column)
     if name is None:
         raise InputError(f"{path}: a ValueDrift metric names no column. Save the report anew.")
     score = metric.value if isinstance(metric.value, float) and math.isfinite(metric.value) else None
@@ -145,5 +212,5 @@ def _column(path: Path, metric: _Metric, failed: Mapping[str, bool]) -> ColumnDr
             "its score is not a number" if score is None else "its method is none of Evidently's own, and no test says"
         )
         return ColumnDrift(column=name, type="unknown", reason=reason)
-    shown = method.name if method is not None else metric.config.method
+    shown = method.name if method is not None else _clean(metric.config.method)
     return ColumnDrift(column=name, type="unknown", method=shown, score=score, threshold=threshold, drifted=drifted)

@@ -72,16 +72,19 @@ def judge_metrics(
     *,
     beside: Measure,
     note: str = "",
+    by_test: bool = True,
 ) -> Finding:
     """Metrics against their limits: those that the section names, and the champion's on its test window.
 
     Args:
         beside: A measure of what the metrics rest on; it does not count.
         note: The end of the sentence.
+        by_test: Whether the champion's test window limits the model's own metric.
     """
     metric = model_of(window).metric
     known = dict(window.champion.metrics) if window.champion else {}
-    measures = _measured(values, intervals, _limits(spec, metric, known.get(metric)), known)
+    limits = _limits(spec, metric, known.get(metric) if by_test else None)
+    measures = _measured(values, intervals, limits, known)
     reason = _told(measures, metric) + note
     return Finding(outcome=worst([one.outcome for one in measures]), reason=reason, measures=(*measures, beside))
 

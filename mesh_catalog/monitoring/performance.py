@@ -1,21 +1,26 @@
 """Performance with late labels: the window's scores against the labels that have come by now.
 
 The label of a row is what the target's product holds for its primary key. How many are still missing is said; where too
-few have come, nothing is judged yet.
+few have come, nothing is judged yet. Metrics are held against limits; where the section says `by: losses`, what the
+rows lost is tested against what was lost before, in place of the limit on the model's own metric.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
+from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
 from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
+from mesh_catalog.monitoring.losses import counted_losses, judge_against_before, judged_by_losses, reference_names
 from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
+from mesh_catalog.monitoring.window import losses_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +62,8 @@ def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
         return not_run(
             f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
         )
-    return _judged(window, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage)
+    losses = counted_losses(counts, model.metric) if judged_by_losses(window) else None
+    return _judged(window, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, losses)
 
 
 def _regression(window: Window, rows: Rows) -> Finding:
@@ -79,15 +85,31 @@ def _regression(window: Window, rows: Rows) -> Finding:
         low, high = intervals["mse"]
         values["r2"] = 1 - mse / spread
         intervals["r2"] = (1 - high / spread, 1 - low / spread)
-    return _judged(window, values, intervals, coverage)
+    losses = Losses(rows=came, mean=mae, variance=max(mse - mae * mae, 0.0)) if judged_by_losses(window) else None
+    return _judged(window, values, intervals, coverage, losses)
 
 
 def _judged(
-    window: Window, values: dict[str, float], intervals: dict[str, tuple[float, float]], coverage: Measure
+    window: Window,
+    values: dict[str, float],
+    intervals: dict[str, tuple[float, float]],
+    coverage: Measure,
+    losses: Losses | None,
 ) -> Finding:
     missing, rows = coverage.details["missing"], coverage.details["rows"]
     note = f"; {missing:,} of {rows:,} labels are still missing" if missing else ""
-    return judge_metrics(window, window.spec.performance, values, intervals, beside=coverage, note=note)
+    spec = window.spec.performance
+    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=losses is None)
+    if losses is None:
+        return found
+    against = judge_against_before(window, losses)
+    decides = against.outcome == "fail" or (found.outcome == "pass" and against.outcome == "not_run")
+    return replace(
+        found,
+        outcome=against.outcome if decides else found.outcome,
+        reason=f"{against.reason}; {found.reason}",
+        measures=(*found.measures, against),
+    )
 
 
 def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure:
@@ -114,10 +136,15 @@ def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure
     )
 
 
+def _pins(window: Window) -> tuple[str | None, ...]:
+    against = losses_text(reference_names(window)) if judged_by_losses(window) else None
+    return window.training, window.labels_text, against
+
+
 PERFORMANCE = Monitor(
     kind="performance",
     title="performance",
     applies=lambda window: window.model is not None,
-    reference=lambda window: (window.training, window.labels_text),
+    reference=_pins,
     judge=judge_performance,
 )

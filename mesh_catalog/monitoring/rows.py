@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.gate import Ticket
     from mesh_catalog.monitoring.window import Part, Slice, Window
 
-__all__ = ["LABEL", "Rows", "group_counts", "labelled_rows", "rows_of", "scored_rows"]
+__all__ = ["LABEL", "Rows", "between", "group_counts", "labelled_rows", "rows_of", "scored_rows"]
 
 LABEL = "mesh_label"
 _TIME = "'Timestamp(Microsecond, None)'"
@@ -123,8 +123,13 @@ def _within(window: Window, part: Part) -> list[str]:
         return []
     if window.event_time is None or part.begins is None or part.ends is None:
         raise InputError(f"{part.product} has no event time, so the rows of {part} cannot be told from the others")
-    moment = f"arrow_cast({quoted(window.event_time)}, {_TIME})"
-    return [f"{moment} >= {_literal(part.begins)}", f"{moment} <= {_literal(part.ends)}"]
+    return [between(window.event_time, part.begins, part.ends)]
+
+
+def between(column: str, begins: datetime, ends: datetime) -> str:
+    """The condition that a time lies within two moments, both included."""
+    moment = f"arrow_cast({quoted(column)}, {_TIME})"
+    return f"{moment} >= {_literal(begins)} and {moment} <= {_literal(ends)}"
 
 
 def _literal(moment: datetime) -> str:

@@ -30,6 +30,7 @@ from mesh_catalog.monitoring.data_drift import DATA_DRIFT, PREDICTION_DRIFT
 from mesh_catalog.monitoring.error_estimate import ESTIMATED_ERROR
 from mesh_catalog.monitoring.estimate import ESTIMATED_PERFORMANCE
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
+from mesh_catalog.monitoring.foreign_report import REPORT_PIN, read_evidently_report, reported_drift
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
 from mesh_catalog.monitoring.quality import DATA_QUALITY
@@ -37,22 +38,26 @@ from mesh_catalog.monitoring.window import (
     WHOLE,
     Slice,
     Window,
+    challenger_slices,
     checked_slice,
     model_window,
     pinned_window,
     product_window,
+    sliced,
     slices_of,
     utc_moment,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.monitoring.report import ReportFiles
     from mesh_catalog.specs import ModelSpec, ProductSpec
 
-__all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "replay_verdict", "run_monitors"]
+__all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "record_report", "replay_verdict", "run_monitors"]
 
 MONITORS: tuple[Monitor, ...] = (
     DATA_QUALITY,
@@ -119,7 +124,7 @@ def run_monitors(
     session: Callable[[], SparkSession] | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> MonitorRun:
-    """Run every monitor that the subject's section asks for, on all rows and on each slice.
+    """Run every monitor that the subject's section asks for, on all rows, on each slice, and on a canary's rows.
 
     Args:
         kinds: Only these.
@@ -141,7 +146,7 @@ def run_monitors(
             if part.column is not None and not monitor.sliced:
                 continue
             try:
-                verdicts.append(_judge(monitor, replace(window, slice=part)))
+                verdicts.append(_judge(monitor, sliced(window, part)))
             except MeshError as error:
                 errors.append(error)
     return MonitorRun(subject=subject.name, verdicts=tuple(verdicts), errors=tuple(errors))
@@ -160,6 +165,19 @@ def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
     return _judge(DATA_DRIFT, _window(mesh, model))
 
 
+def record_report(mesh: Mesh, subject: ModelSpec | ProductSpec, path: Path) -> MonitorRun:
+    """Keep what a drift report says, that somebody made with Evidently, as the verdict on the subject's newest window.
+
+    The same file on the same window is one verdict; where the window was judged before, this verdict is the newer one.
+
+    Raises:
+        NotFoundError: There is no such file, the model has no champion, or nothing is scored or published.
+        InputError: The file is no report of Evidently 0.7, or says of no column whether it drifted.
+    """
+    monitor = reported_drift(read_evidently_report(path))
+    return MonitorRun(subject=subject.name, verdicts=(_judge(monitor, _window(mesh, subject)),))
+
+
 def replay_verdict(
     mesh: Mesh, subject: ModelSpec | ProductSpec, beginning: str, *, session: Callable[[], SparkSession] | None = None
 ) -> Replay:
@@ -170,11 +188,16 @@ def replay_verdict(
 
     Raises:
         NotFoundError: No such verdict of this subject, or its versions are gone.
-        InputError: It was made before verdicts named all that they rest on.
+        InputError: It was made before verdicts named all that they rest on, or read from a file.
     """
     kept = read_verdict(mesh.catalog, beginning)
     if kept.subject != subject.name:
         raise NotFoundError(f"{subject.name}: the verdict {kept.id[:8]} is of {kept.subject}. Name that one.")
+    if kept.reference.startswith(REPORT_PIN):
+        raise InputError(
+            f"{subject.name}: the verdict {kept.id[:8]} was read from a file ({kept.reference}), and cannot be judged "
+            f"again. Judge its window here: mesh monitor {subject.name} --kind {kept.kind}"
+        )
     window = replace(pinned_window(_window(mesh, subject), kept), session=session)
     window = replace(window, slice=checked_slice(window, window.slice))
     monitor = next((one for one in MONITORS if one.kind == kept.kind and one.applies(window)), None)
@@ -196,7 +219,7 @@ def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
     if asked is not None:
         return [checked_slice(window, Slice.parse(text)) for text in asked]
-    return [WHOLE, *slices_of(window)]
+    return [WHOLE, *slices_of(window), *challenger_slices(window)]
 
 
 def _find(monitor: Monitor, window: Window) -> Finding:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
+from mesh_catalog.catalog.rollouts import open_rollout
 from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
+from mesh_catalog.models.frame import MODEL_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,11 +35,14 @@ __all__ = [
     "Part",
     "Slice",
     "Window",
+    "challenger_slices",
     "checked_slice",
+    "losses_text",
     "model_window",
     "own_names",
     "pinned_window",
     "product_window",
+    "sliced",
     "slices_of",
     "utc_moment",
 ]
@@ -50,6 +55,8 @@ _SLICE = re.compile(
 )
 _PIN = re.compile(r"(?P<name>[^@ ]+)@(?P<first>\d+)(?:\.\.(?P<last>\d+))?")
 _MOMENT = "as of "
+_LOSSES = "losses of "
+_LOSS_NAMES = re.compile(rf"{_LOSSES}(?P<names>(?:v\d+|[0-9a-f]+)(?: (?:v\d+|[0-9a-f]+))*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +135,8 @@ class Window:
     at: datetime
     """The moment as of which runs and freshness are judged."""
     slice: Slice = WHOLE
+    pinned_losses: tuple[str, ...] | None = None
+    """Of an old verdict by losses: what it was held against; None: what is known now."""
     session: Callable[[], SparkSession] | None = field(default=None, repr=False, compare=False)
     """Opens Spark, for the monitors that need it."""
 
@@ -150,6 +159,11 @@ class Window:
     @property
     def moment_text(self) -> str:
         return f"{_MOMENT}{self.at.isoformat(timespec='seconds')}"
+
+
+def losses_text(names: Sequence[str]) -> str | None:
+    """What a verdict by losses is held against, as its reference names it."""
+    return f"{_LOSSES}{' '.join(names)}" if names else None
 
 
 def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
@@ -226,6 +240,7 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
     for found in _PIN.finditer(verdict.reference):
         if found["name"] == current.product and found["last"] is not None:
             baseline = _read_part(mesh, found["name"], int(found["first"]), int(found["last"]))
+    losses = _LOSS_NAMES.search(verdict.reference)
     labels = pins.get(model.target_product) if model is not None else None
     moment = verdict.reference.rpartition(_MOMENT)[2] if _MOMENT in verdict.reference else None
     return replace(
@@ -236,6 +251,7 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
         labels=int(labels["first"]) if labels else window.labels,
         at=datetime.fromisoformat(moment) if moment else verdict.created_at,
         slice=Slice.parse(verdict.slice),
+        pinned_losses=tuple(losses["names"].split()) if losses else (),
     )
 
 
@@ -253,6 +269,22 @@ def slices_of(window: Window) -> Iterator[Slice]:
         else:
             groups = group_counts(window, spec.column, limit=_GROUPS)
             yield from (Slice(column=spec.column, value=value) for value in groups)
+
+
+def sliced(window: Window, chosen: Slice) -> Window:
+    """The window of a slice; of rows that another version of the model scored, with that version as its champion."""
+    found = replace(window, slice=chosen)
+    if window.model is None or chosen.column != MODEL_VERSION or not (chosen.value or "").isdecimal():
+        return found
+    version = _champion(window.mesh, window.model, int(chosen.value or 0))
+    return replace(found, champion=version, baseline=None)
+
+
+def challenger_slices(window: Window) -> Iterator[Slice]:
+    """What a challenger scored that a rollout has given rows to, within the window."""
+    rollout = open_rollout(window.mesh.catalog, window.subject) if window.model is not None else None
+    if rollout is not None and rollout.share > 0:
+        yield Slice(column=MODEL_VERSION, value=str(rollout.challenger))
 
 
 def checked_slice(window: Window, chosen: Slice) -> Slice:
@@ -317,7 +349,6 @@ def _champion(mesh: Mesh, model: ModelSpec, number: int) -> ModelVersionRecord:
 def _scored_before(mesh: Mesh, start: VersionRecord, records: Sequence[VersionRecord], champion: int) -> Part | None:
     """The first versions that the champion alone scored, before the window."""
     from mesh_catalog.lake.profiles import load_profile
-    from mesh_catalog.models.frame import MODEL_VERSION
 
     kept: list[VersionRecord] = []
     for record in records:

@@ -153,15 +153,16 @@ def verdict_signal(
 ) -> Signal:
     """What a monitor's verdicts say of this step.
 
-    A monitor that failed before the rollout rings only by a verdict on the challenger itself: a model is often
-    replaced because its monitor fails.
+    Where the challenger's own rows were judged in this step, that is what counts. Else all rows' verdict does, unless
+    the monitor failed before the rollout: a model is often replaced because its monitor fails.
 
     Args:
-        verdicts: Of the alarm's kind, newest window first.
+        verdicts: Of the alarm's kind; of the challenger's rows and of all rows, each newest window first.
         began, step: Event time of the newest row before the rollout, and before this step.
     """
     known = [one for one in verdicts if one.outcome != "not_run" and one.window_to is not None]
-    here = [one for one in known if _after(one.window_to, step)]
+    touched = [one for one in known if _after(one.window_to, step)]
+    here = [one for one in touched if one.model_version == challenger] or touched
     before = next((one for one in known if not _after(one.window_to, began)), None)
     failing = before is not None and before.outcome == "fail"
     for one in here:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from mesh_catalog.specs import TriggerKind
@@ -41,7 +41,7 @@ class Training:
     fits: int = 1
     """Models that were fitted, those of a search counted."""
     answers: frozenset[str] = frozenset()
-    """Ids of the verdicts and requests that it answered."""
+    """Ids of the verdicts and requests that it answered, and the KPI's period."""
     reviewed: bool = False
     """A person has closed a review since: it no longer counts as one that did not help."""
 
@@ -86,3 +86,7 @@ class Facts:
     """Periods that are over, oldest first."""
     review: str | None = None
     """The open review's id."""
+    learned: timedelta | None = None
+    """How much event time the champion learned from; None where that is not known."""
+    window: timedelta = timedelta(days=1)
+    """Of the model's monitor."""

@@ -48,14 +48,16 @@ def judge(position: int, seen: Observations, plan: RolloutSpec) -> Stock:
         position: The step, from 0.
     """
     if ringing := [one for one in seen.signals if one.state == "rings"]:
-        return _stock("back", (f"alarm {one.alarm}: {one.reason}" for one in ringing), seen)
+        return _stock("back", (f"alarm {one.alarm}: {one.reason}" for one in ringing), position, seen)
     if plan.give_up_after is not None and seen.running > plan.give_up_after:
-        return _stock("back", [f"given up: not through after {_days(plan.give_up_after)}", *_missing(seen, plan)], seen)
+        return _stock(
+            "back", [f"given up: not through after {_days(plan.give_up_after)}", *_missing(seen, plan)], position, seen
+        )
     if missing := _missing(seen, plan):
-        return _stock("wait", missing, seen)
+        return _stock("wait", missing, position, seen)
     name = step_name(plan.steps[position])
     done = f"{name}: {seen.rows:,} rows baked, no alarm of {len(seen.signals)}"
-    return _stock("promote" if position == len(plan.steps) - 1 else "advance", [done], seen)
+    return _stock("promote" if position == len(plan.steps) - 1 else "advance", [done], position, seen)
 
 
 def step_name(share: float) -> str:
@@ -75,8 +77,11 @@ def _missing(seen: Observations, plan: RolloutSpec) -> list[str]:
     return found
 
 
-def _stock(action: Literal["wait", "advance", "promote", "back"], reasons: Any, seen: Observations) -> Stock:
+def _stock(
+    action: Literal["wait", "advance", "promote", "back"], reasons: Any, position: int, seen: Observations
+) -> Stock:
     evidence = {
+        "position": position,
         "rows": seen.rows,
         "baked_seconds": seen.baked.total_seconds(),
         "event_to": seen.event_to.isoformat() if seen.event_to else None,

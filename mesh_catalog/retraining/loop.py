@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mesh_catalog.catalog.decisions import RetrainingRecord, begin_retraining, open_retraining, read_retrainings
@@ -21,7 +22,7 @@ from mesh_catalog.models.mirror import mirror_or_say
 from mesh_catalog.retraining.facts import Facts
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide, unhelpful_trainings
-from mesh_catalog.retraining.reading import read_facts
+from mesh_catalog.retraining.reading import read_facts, rows_since
 from mesh_catalog.retraining.rollout import StepwiseRollout
 from mesh_catalog.retraining.steps import Turn, take_steps
 from mesh_catalog.retraining.trainer import SparkTrainer
@@ -130,6 +131,7 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
     decision = decide(facts, model.retrain)
     tell("; ".join(decision.reasons))
     if decision.train:
+        since = _learn_since(mesh, model, decision, tell)
         state = {
             "reasons": list(decision.reasons),
             "triggers": [
@@ -139,7 +141,7 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
             "clock": facts.clock.isoformat() if facts.clock else None,
             "search": list(decision.search),
             "fits": decision.fits,
-            "data_from": decision.data_from.isoformat() if decision.data_from else None,
+            "data_from": since.isoformat() if since else None,
             "obliged": decision.obliged,
         }
         asked = [one.id for one in facts.requests]
@@ -148,6 +150,18 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
     if decision.review and review is not None:
         tell(f"opened the review {review[:8]}")
     return RetrainResult(model=model.name, action="keep", reasons=decision.reasons, champion=champion, review=review)
+
+
+def _learn_since(mesh: Mesh, model: ModelSpec, decision: Decision, tell: Callable[[str], None]) -> datetime | None:
+    """Where the alarm began; None where too little came since to learn from."""
+    least = model.retrain.since_rows
+    if decision.data_from is None or model.retrain.window != "since_drift" or not least:
+        return decision.data_from
+    found = rows_since(mesh, model, decision.data_from)
+    if found >= least:
+        return decision.data_from
+    tell(f"{found:,} labelled rows came since the drift, {least:,} are needed: learns from what split says")
+    return None
 
 
 def _open_review(mesh: Mesh, model: ModelSpec, facts: Facts, decision: Decision) -> str:

@@ -19,6 +19,7 @@ from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.lake.profile import Profile, merge_profiles
 from mesh_catalog.lake.profiles import load_profile
+from mesh_catalog.models.frame import MODEL_VERSION
 from mesh_catalog.retraining.alarms import (
     ALARM_MONITORS,
     Signal,
@@ -115,7 +116,9 @@ def _signal(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: Rollout
         timings = [(one.champion_seconds, one.challenger_seconds) for one in step.runs]
         return latency_signal([(a, b) for a, b in timings if a is not None and b is not None], limit=alarm.limit)
     if alarm.name in ALARM_MONITORS:
-        verdicts = read_verdicts(mesh.catalog, model.name, kind=ALARM_MONITORS[alarm.name])
+        kind, own = ALARM_MONITORS[alarm.name], f"{MODEL_VERSION} = {rollout.challenger}"
+        parts = (read_verdicts(mesh.catalog, model.name, kind=kind, slice=part) for part in (own, ""))
+        verdicts = [one for part in parts for one in part]
         return verdict_signal(
             alarm.name,
             verdicts,

@@ -43,7 +43,7 @@ class Decision:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Verdicts and requests that the training answers."""
+        """Verdicts, requests and a KPI's period that the training answers."""
         return tuple(dict.fromkeys(one for trigger in self.triggers for one in trigger.answers))
 
     @property
@@ -114,10 +114,17 @@ def budget_left(facts: Facts, policy: RetrainSpec) -> int | None:
 
 def _cooldown_ends(facts: Facts, policy: RetrainSpec) -> datetime | None:
     last = max((one.at for one in facts.trainings if one.at is not None), default=None)
-    if last is None or facts.clock is None or not policy.cooldown > timedelta(0):
+    length = _cooldown(facts, policy)
+    if last is None or facts.clock is None or not length:
         return None
-    ends = last + policy.cooldown
+    ends = last + length
     return ends if facts.clock < ends else None
+
+
+def _cooldown(facts: Facts, policy: RetrainSpec) -> timedelta:
+    if policy.cooldown_share is None:
+        return policy.cooldown
+    return max(1, round(policy.cooldown_share * (facts.learned or timedelta(0)) / facts.window)) * facts.window
 
 
 def _period(moment: datetime, budget: BudgetSpec) -> tuple[int, ...]:

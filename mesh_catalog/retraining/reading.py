@@ -7,11 +7,11 @@ opens its table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.decisions import RetrainingRecord, read_decisions, read_retrainings
-from mesh_catalog.catalog.models import ModelVersionRecord, read_model_versions
+from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
 from mesh_catalog.catalog.retrain_requests import open_requests
 from mesh_catalog.catalog.reviews import list_reviews, open_review_of
 from mesh_catalog.catalog.verdicts import read_verdicts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import KpiTrigger, ModelSpec, TriggerKind
 
-__all__ = ["read_facts"]
+__all__ = ["read_facts", "rows_since"]
 
 _WINDOWS = 20
 """Verdicts of a monitor that are looked at, at least."""
@@ -53,7 +53,44 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
         contracts=_changed_contracts(mesh, model, versions) if "contract" in policy.on else (),
         kpi=_kpi(mesh, policy.kpi) if policy.kpi is not None and "kpi" in policy.on else (),
         review=review.id if review else None,
+        learned=_learned(mesh, model, versions) if policy.cooldown_share is not None else None,
+        window=model.monitor.window,
     )
+
+
+def rows_since(mesh: Mesh, model: ModelSpec, moment: datetime) -> int:
+    """Labelled rows from a moment on that a training would learn from now: those before its test window.
+
+    Raises:
+        StorageError: The target's table cannot be read.
+
+    Cost: one scan over two columns, without a JVM.
+    """
+    from mesh_catalog.access.gate import request_read  # late: DataFusion
+    from mesh_catalog.lake.arrow import query_batches, quoted
+    from mesh_catalog.monitoring.rows import between
+
+    newest = newest_event(mesh.catalog, (model.target_product,))
+    if newest is None:
+        return 0
+    end = newest - model.split.test - model.split.gap
+    ticket = request_read(mesh, model.target_product, purpose="train", columns=(model.event_time, model.target))
+    query = (
+        f"select count({quoted(model.target)}) as n from rows "  # noqa: S608 - quoted names, and moments
+        f"where {between(model.event_time, moment, end)}"
+    )
+    return int(query_batches({"rows": ticket}, query).read_all().column("n")[0].as_py())
+
+
+def _learned(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> timedelta | None:
+    """Event time from the first row that the champion learned from to its last one, its test window left out."""
+    champion = read_alias(mesh.catalog, model.name, "champion")
+    made_of = next((one.training_version for one in versions if one.version == champion), None)
+    frames = read_versions(mesh.catalog, model.training_name)
+    frame = next((one for one in frames if one.version == made_of), None)
+    if frame is None or frame.event_from is None or frame.event_to is None:
+        return None
+    return max(frame.event_to - frame.event_from - model.split.test - model.split.gap, timedelta(0))
 
 
 def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
@@ -137,11 +174,13 @@ def _changed_contracts(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVer
 
 
 def _kpi(mesh: Mesh, rule: KpiTrigger) -> list[KpiValue]:
-    """The KPI's periods that are over, oldest first."""
+    """The KPI's periods that are over, oldest first: a later period has rows, or the source says newer event times."""
     from mesh_catalog.lake.kpi import compute_kpi, period_end  # late: DataFusion
 
     found = compute_kpi(mesh, rule.name)
-    newest = newest_event(mesh.catalog, (found.definition.source,))
+    starts = [point.period for point in found.points if point.period is not None]
+    known = newest_event(mesh.catalog, (found.definition.source,))
+    newest = max([*starts, *([known] if known is not None else [])], default=None)
     values = []
     for point in found.points:
         if point.period is None:

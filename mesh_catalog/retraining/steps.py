@@ -191,7 +191,7 @@ def _roll(turn: Turn, record: RetrainingRecord) -> RetrainingRecord | None:
             action, told = "reject", (*told, f"it took over, and was rolled back to v{now} since")
         return _settle(turn, record, action, told, evidence={"rollout": dict(stock.evidence)})
     turn.tell(f"rolls out v{record.state['challenger']}: {'; '.join(stock.reasons)}")
-    _written(turn, record, "rolling", waits=list(stock.reasons))
+    _written(turn, record, "rolling", waits=list(stock.reasons), rollout=dict(stock.evidence))
     return None
 
 

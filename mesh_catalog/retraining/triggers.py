@@ -45,7 +45,7 @@ class Trigger:
     """One sentence."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
-    """Verdicts and requests that a training would answer."""
+    """Verdicts, requests and a KPI's period that a training would answer."""
     since: datetime | None = None
     """Where the alarm began: the start of the oldest window of the unbroken row of failures."""
 
@@ -162,7 +162,9 @@ def by_kpi(facts: Facts, policy: RetrainSpec) -> Trigger:
     if rule is None or not values:
         return Trigger(kind="kpi", fired=False, reason=f"KPI {rule.name if rule else ''}: has no value yet")
     newest, before = values[-1], values[-1 - rule.periods : -1]
-    if seen_until is not None and newest.end <= seen_until:
+    period = f"{rule.name} to {newest.end.isoformat()}"
+    answered = any(period in training.answers for training in facts.trainings)
+    if answered or (seen_until is not None and newest.end <= seen_until):
         return Trigger(kind="kpi", fired=False, reason=f"KPI {rule.name}: the newest period has been answered already")
     value = float(newest.value or 0.0)
     evidence: dict[str, Any] = {"value": value, "period_end": newest.end.isoformat()}
@@ -173,6 +175,7 @@ def by_kpi(facts: Facts, policy: RetrainSpec) -> Trigger:
             fired=newest.meets_target is False,
             reason=f"KPI {rule.name}: {value:g} {told}",
             evidence=evidence,
+            answers=(period,),
         )
     if len(before) < rule.periods:
         told = f"{len(before)} of {rule.periods} periods before are known"
@@ -186,6 +189,7 @@ def by_kpi(facts: Facts, policy: RetrainSpec) -> Trigger:
         fired=fired,
         reason=f"KPI {rule.name}: {told}",
         evidence={**evidence, "mean": mean, "change": change},
+        answers=(period,),
     )
 
 

@@ -90,8 +90,15 @@ class PerformanceSpec:
 
     at_least: Mapping[str, float] = field(default_factory=dict)
     """Least value of each named metric; of an error or a loss the most."""
+    by: Literal["metric", "losses"] = "metric"
+    """losses: the labelled rows' losses are tested against those of before, in place of the metric's own limit."""
     loses: float = 0.1
-    """How much worse than on the champion's test window the model's metric may be, as a share of it."""
+    """How much worse than on the champion's test window the model's metric may be, as a share of it; by losses: how
+    much worse the mean loss must be as well."""
+    significance: float = 0.05
+    """By losses: share of windows that fail where nothing has changed."""
+    windows: int = 4
+    """By losses: so many windows of before, those that passed and champions' test windows, are the reference."""
     labels_share: float = 0.5
     """Least share of the window's rows whose labels have come, for a verdict."""
     labels_rows: int = 50

@@ -131,9 +131,14 @@ class RetrainSpec:
     of: int = 1
     cooldown: timedelta = timedelta(0)
     """Least event time between two trainings."""
+    cooldown_share: float | None = None
+    """Instead: this share of the event time that the champion learned from, in whole windows of its monitor, at least
+    one. What has come since must be worth a training."""
     budget: BudgetSpec | None = None
     window: timedelta | Literal["as_split", "all", "since_drift"] = "as_split"
     """What is learned from: as `split.train` says, everything, from the alarm's first window on, or a length."""
+    since_rows: int = 0
+    """Of `since_drift`: where fewer labelled rows came since, what is learned from is as `split.train` says."""
     every: timedelta | None = None
     """Schedule: so much event time after the last training."""
     new_rows: int | None = None

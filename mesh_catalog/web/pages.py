@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
+    from mesh_catalog.retraining.rollout_status import RolloutStatus
+
 __all__ = ["render", "rollout_page", "timeline_page"]
 
 _MARKS = {"pass": "", "warn": "!", "fail": "×", "not_run": "?"}
@@ -27,13 +29,14 @@ _WIDTH, _HEIGHT = 120, 18
 _INTERVAL = 200
 
 
-def timeline_page(found: Timeline, *, local: bool = False) -> str:
+def timeline_page(found: Timeline, *, rollout: RolloutStatus | None = None, local: bool = False) -> str:
     """The timeline as an HTML document.
 
     Args:
+        rollout: Of a model: its newest one.
         local: For a file on this disk: without navigation, and with links to the reports.
     """
-    return render("timeline.html", timeline=found, local=local)
+    return render("timeline.html", timeline=found, rollout=rollout, local=local)
 
 
 def rollout_page(

@@ -21,6 +21,7 @@ from mesh_catalog.catalog.tables import verdicts
 from mesh_catalog.catalog.timeline import Timeline, read_timeline
 from mesh_catalog.catalog.verdicts import MonitorKind
 from mesh_catalog.errors import InputError
+from mesh_catalog.retraining.rollout_status import RolloutStatus, read_rollout_status
 from mesh_catalog.web.pages import render, timeline_page
 
 __all__ = ["ROUTES"]
@@ -40,8 +41,13 @@ async def get_timeline(request: Request) -> Response:
 
 
 async def timeline(request: Request) -> Response:
-    found = await run_in_threadpool(_timeline, request)
-    return _page(timeline_page(found))
+    found, rollout = await run_in_threadpool(lambda: (_timeline(request), _rollout(request)))
+    return _page(timeline_page(found, rollout=rollout))
+
+
+async def get_rollout(request: Request) -> Response:
+    """How a model's newest rollout stands; null where it never had one."""
+    return JSONResponse(plain(await run_in_threadpool(_rollout, request)))
 
 
 async def timelines(request: Request) -> Response:
@@ -79,6 +85,7 @@ ROUTES = [
     Route("/api/v1/alerts", get_alerts, methods=["GET"]),
     Route("/api/v1/incidents", get_incidents, methods=["GET"]),
     Route("/api/v1/timeline/{name}", get_timeline, methods=["GET"]),
+    Route("/api/v1/rollout/{name}", get_rollout, methods=["GET"]),
 ]
 
 
@@ -104,6 +111,10 @@ def _timeline(request: Request) -> Timeline:
     slices = asked.get("slices", "false") == "true"
     name = request.path_params["name"]
     return read_timeline(_catalog(request), name, kind=kind, slices=slices, limit=_limit(request, 30))
+
+
+def _rollout(request: Request) -> RolloutStatus | None:
+    return read_rollout_status(_catalog(request), request.path_params["name"])
 
 
 def _alerts(request: Request) -> list[tuple[Any, list[Any]]]:

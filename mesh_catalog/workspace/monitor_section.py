@@ -23,6 +23,7 @@ from mesh_catalog.specs import (
 )
 from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
 from mesh_catalog.workspace.paths import require_inside
+from mesh_catalog.workspace.retrain_section import whole_number
 from mesh_catalog.workspace.section import Section
 
 __all__ = ["BIAS_METRICS", "MODEL_KEYS", "MONITOR_FILE", "read_monitor", "read_monitor_file"]
@@ -106,11 +107,19 @@ def _numbers(section: Section, key: str, known: Sequence[str], *, most: float) -
 
 
 def _performance(section: Section, key: str) -> PerformanceSpec:
-    inner, default = section.section(key, ("at_least", "loses", "labels")), PerformanceSpec()
+    test = () if key == "estimate" else ("by", "significance", "windows")
+    inner, default = section.section(key, ("at_least", "loses", "labels", *test)), PerformanceSpec()
+    by = inner.choice("by", ("metric", "losses"), default=default.by)
+    for word in ("significance", "windows"):
+        if word in inner and by != "losses":
+            raise inner.error(f"'{word}' is of a test of losses. Add by: losses, or remove it.", word)
     labels = inner.section("labels", ("share", "rows"))
     return PerformanceSpec(
         at_least=_numbers(inner, "at_least", _METRICS, most=1e12),
+        by=by,  # type: ignore[arg-type]
         loses=inner.number("loses", least=0, most=1, default=default.loses),
+        significance=inner.number("significance", least=1e-6, most=0.5, default=default.significance),
+        windows=whole_number(inner, "windows", least=1, most=100, default=default.windows),
         labels_share=labels.number("share", least=0, most=1, default=default.labels_share),
         labels_rows=int(labels.number("rows", least=1, most=10**9, default=default.labels_rows)),
     )

@@ -13,7 +13,7 @@ from mesh_catalog.workspace.section import Section
 
 __all__ = ["read_retrain", "read_tune"]
 
-_KEYS: Final = ("on", "debounce", "cooldown", "budget", "window", "every", "new_data", "kpi", "patience")
+_KEYS: Final = ("on", "debounce", "cooldown", "budget", "window", "since_rows", "every", "new_data", "kpi", "patience")
 _WORDS: Final = tuple(kind for kind in get_args(TriggerKind) if kind != "hand")
 _NEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule": ("every", "every: 30d"),
@@ -39,6 +39,7 @@ def read_retrain(model: Section) -> RetrainSpec:
     on = _on(section)
     needed, of = k_of_n(section, "debounce") or (1, 1)
     rows, versions = _new_data(section)
+    cooldown, cooldown_share = _cooldown(section)
     every = section.duration("every")
     if every is not None and not every:
         raise section.error("every must be longer than nothing.", "every")
@@ -46,9 +47,11 @@ def read_retrain(model: Section) -> RetrainSpec:
         on=on or default.on,
         needed=needed,
         of=of,
-        cooldown=section.duration("cooldown") or timedelta(0),
+        cooldown=cooldown,
+        cooldown_share=cooldown_share,
         budget=_budget(section),
         window=_window(section),
+        since_rows=_since_rows(section),
         every=every,
         new_rows=rows,
         new_versions=versions,
@@ -119,6 +122,27 @@ def _on(section: Section) -> tuple[TriggerKind, ...]:
         if key in section and word not in found:
             raise section.error(f"'{key}' is set, but 'on' does not name {word}. Add it, or remove '{key}'.", key)
     return tuple(found)
+
+
+def _cooldown(section: Section) -> tuple[timedelta, float | None]:
+    """`3d`, or `45%` of what the champion learned from."""
+    value = section.data.get("cooldown")
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        return timedelta(0), ratio(section, "cooldown")
+    try:
+        return section.duration("cooldown") or timedelta(0), None
+    except ValueError as error:
+        raise section.error(
+            f"cooldown '{str(value)[:40]}' must be a length such as 3d, or a share of what the champion learned from "
+            "such as 45%.",
+            "cooldown",
+        ) from error
+
+
+def _since_rows(section: Section) -> int:
+    if "since_rows" in section and section.data.get("window") != "since_drift":
+        raise section.error("'since_rows' is of window: since_drift. Write that, or remove 'since_rows'.", "since_rows")
+    return whole_number(section, "since_rows", least=1, most=10**12, default=1) if "since_rows" in section else 0
 
 
 def _budget(section: Section) -> BudgetSpec | None:

@@ -15,7 +15,7 @@ from mesh_catalog.monitoring.estimate import calibrate, expected_counts
 from mesh_catalog.monitoring.metrics import metrics_of, score_counts
 from tests.environments import tool_environment
 
-NANNYML = ["nannyml==0.13.1", "setuptools<81"]
+NANNYML = ["nannyml==0.13.1", "setuptools<81", "statsmodels==0.15.0"]  # it imports statsmodels, and does not say so
 METRICS = ("roc_auc", "f1", "precision", "recall", "specificity", "accuracy", "average_precision")
 SCRIPT = """
 import json, sys, pandas as pd, nannyml

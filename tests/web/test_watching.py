@@ -8,7 +8,10 @@ from starlette.testclient import TestClient
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.alerts.escalation import escalate
 from mesh_catalog.alerts.notify import Notice, notify
+from mesh_catalog.catalog.decisions import begin_retraining
+from mesh_catalog.catalog.rollouts import insert_rollout
 from mesh_catalog.catalog.store import utc_now
+from mesh_catalog.specs import RolloutSpec
 from mesh_catalog.web.app import make_app
 from tests.unit.alerts.samples import drift_verdict, model_verdict, record
 
@@ -40,6 +43,40 @@ def test_pages_show_verdicts_alerts_and_incidents_and_run_no_script(mesh: Mesh) 
             assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert http.get("/timeline/payments.nothing").status_code == 404
         assert http.get("/timeline/payments.fraud?limit=0").status_code == 400
+
+
+def test_a_models_page_shows_its_rollout(mesh: Mesh) -> None:
+    plan = RolloutSpec(steps=(0.0, 0.1), bake_rows=100)
+    with client(mesh) as http:
+        assert "Rollout" not in http.get("/timeline/payments.fraud").text
+        assert http.get("/api/v1/rollout/payments.fraud").json() is None
+        retraining = begin_retraining(
+            mesh.catalog,
+            "payments.fraud",
+            {
+                "waits": ["41 of 100 rows baked"],
+                "rollout": {
+                    "position": 0,
+                    "rows": 41,
+                    "alarms": [{"alarm": "errors", "state": "quiet", "reason": EVIL, "evidence": {}}],
+                },
+            },
+            step="rolling",
+        )
+        insert_rollout(
+            mesh.catalog,
+            "r" * 32,
+            "payments.fraud",
+            plan,
+            champion=1,
+            challenger=2,
+            retraining_id=retraining.id,
+            event_from=None,
+        )
+        page = http.get("/timeline/payments.fraud").text
+        assert "v2 takes over from v1: step 1 of 2 (shadow), 41 of 100 rows baked; then 10 %" in page
+        assert "<td>errors</td>" in page and "<script" not in page
+        assert http.get("/api/v1/rollout/payments.fraud").json()["rows"] == 41
 
 
 def test_the_same_as_json(mesh: Mesh) -> None:

@@ -35,7 +35,8 @@ def stream() -> Stream:
 
 
 def loop(stream: Stream) -> Loop:
-    spec = replace(loop_spec(stream), cooldown_share=0.3)
+    spec = loop_spec(stream)
+    spec = replace(spec, retrain=replace(spec.retrain, cooldown_share=0.3))
     return Loop(stream, Trainer(stream), window=3 * WEEK, spec=spec)
 
 

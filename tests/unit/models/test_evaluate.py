@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from mesh_catalog.models.evaluate import ScoreCounts, baseline_metrics, evaluate_counts
+from mesh_catalog.models.evaluate import ScoreCounts, baseline_metrics, evaluate_counts, loss_deviation
 
 
 def counted(labels: np.ndarray, scores: np.ndarray) -> ScoreCounts:
@@ -62,6 +62,14 @@ def test_curves_are_bounded_keep_their_ends_and_their_area() -> None:
     assert found.curves["precision_recall"].x[-1] == 1
     area = np.trapezoid(found.curves["roc"].y, found.curves["roc"].x)
     assert area == pytest.approx(found.metrics["roc_auc"], abs=1e-3)
+
+
+def test_the_spread_of_the_logarithmic_loss_is_that_of_the_rows() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 2, 500), np.round(rng.random(500), 2)
+    clipped = np.clip(scores, 1e-15, 1 - 1e-15)
+    rows = np.where(labels == 1, -np.log(clipped), -np.log1p(-clipped))
+    assert loss_deviation(counted(labels, scores)) == pytest.approx(rows.std())
 
 
 def test_one_class_only_is_a_value_error() -> None:

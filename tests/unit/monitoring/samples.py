@@ -122,7 +122,8 @@ def publish(mesh: Mesh, contract: Contract, frame: pd.DataFrame, *, version: int
 def train(mesh: Mesh, **metrics: float) -> None:
     split = Column(name=SPLIT, logical_type="string", spark_type="string")
     target = Column(name="fraud", logical_type="integer", spark_type="int")
-    frame = rows(10, 0).assign(fraud=0, split="train")
+    frame = rows(10, 0).assign(fraud=0)
+    frame["split"] = np.where(frame["at"] > frame["at"].max() - timedelta(days=1), "test", "train")
     publish(mesh, contract(mesh, "payments.fraud__training", (target, split)), frame, version=0, kept_from=0)
     record = ModelVersionRecord(
         model="payments.fraud",

@@ -33,7 +33,7 @@ def test_a_presets_verdict_is_read_with_its_tests_or_without(
 
     report = Report([DataDriftPreset(drift_share=0.3, method=method)], include_tests=tested)
     report.run(frames[1], frames[0]).save_json(str(tmp_path / "report.json"))
-    found = read_evidently_report(tmp_path / "report.json")
+    found = read_evidently_report(tmp_path / "report.json").result
     assert {column.column: column.drifted for column in found.columns} == {"x": True, "y": method == "psi", "c": False}
     assert (found.limit, found.drifted) == (0.3, True)
     assert found.share == pytest.approx(sum(column.drifted for column in found.columns) / 3)
@@ -48,7 +48,7 @@ def test_metrics_of_single_columns_are_read_with_evidentlys_limit(
 
     report = Report([ValueDrift(column="x"), ValueDrift(column="y", method="ks", threshold=1.0), MeanValue(column="x")])
     report.run(frames[1], frames[0]).save_json(str(tmp_path / "report.json"))
-    found = read_evidently_report(tmp_path / "report.json")
+    found = read_evidently_report(tmp_path / "report.json").result
     assert [(one.column, one.method, one.drifted) for one in found.columns] == [
         ("x", "K-S p_value", True),
         ("y", "K-S p_value", True),
@@ -83,7 +83,7 @@ def test_a_score_without_a_number_or_a_method_that_is_not_known_has_a_reason(tmp
     path = tmp_path / "report.json"
     metrics = [_metric(value=None), _metric(config={"column": "y", "method": "mine"}), _metric(config={"column": "z"})]
     path.write_text(json.dumps({"metrics": metrics}))
-    found = read_evidently_report(path)
+    found = read_evidently_report(path).result
     assert [column.reason is None for column in found.columns] == [False, False, True]
     assert found.share == 1.0
 

@@ -68,6 +68,17 @@ def test_a_cooldown_is_counted_in_event_time_from_the_last_training(days: int, t
     assert ("cooldown until" in decision.reasons[-1]) is not train
 
 
+@pytest.mark.parametrize(
+    ("learned", "days"),
+    [(70 * DAY, 28), (40 * DAY, 21), (2 * DAY, 7), (None, 7)],  # 4.5 windows are 4, 2.6 are 3; never less than one
+)
+def test_a_cooldown_may_be_a_share_of_what_the_champion_learned_from_in_whole_windows(learned: Any, days: int) -> None:
+    policy = RetrainSpec(cooldown_share=0.45)
+    for since, train in ((days - 0.5, False), (days, True)):
+        known = facts(True, trainings=[trained(since)], learned=learned, window=7 * DAY)
+        assert decide(known, policy).train is train
+
+
 def test_windows_that_a_training_has_seen_do_not_count_again() -> None:
     seen = facts(True, True, True, trainings=[trained(0.5, "promote")])
     assert not decide(seen, RetrainSpec(needed=2, of=2)).train

@@ -38,6 +38,8 @@ def test_everything_may_be_said_and_everything_left_out(tmp_path: Path) -> None:
     assert found.attribution is not None and (found.attribution.ndcg, found.attribution.rows) == (0.95, 20_000)
     assert found.operations.latency == timedelta(minutes=10) and found.operations.volume_most == 3
     assert read(tmp_path, "{}") == MonitorSpec()
+    tested = read(tmp_path, "performance: {by: losses, loses: 0.2, significance: 0.02, windows: 6}").performance
+    assert (tested.by, tested.loses, tested.significance, tested.windows) == ("losses", 0.2, 0.02, 6)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,10 @@ def test_everything_may_be_said_and_everything_left_out(tmp_path: Path) -> None:
         ("performance: {labels: {share: 2}}", "share is 2, but must be from 0 to 1"),
         ("bias: {limits: {DPPL: 0.1}}", "'facets' must be a list of columns"),
         ("bias: {facets: [sex], limits: {dppl: 0.1}}", "'dppl' is not known here"),
+        ("performance: {by: loss}", "by 'loss' is not known. Allowed: metric, losses"),
+        ("performance: {significance: 0.02}", "'significance' is of a test of losses. Add by: losses"),
+        ("performance: {by: losses, windows: 0}", "windows is 0, but must be from 1"),
+        ("estimate: {by: losses}", "'by' is not known here"),
         ("attribution: {ndcg: two}", "'ndcg' must be a number"),
         ("operations: {latency: soon}", "latency"),
         ("drift: {method: magic}", "method 'magic' is not known"),
