@@ -88,6 +88,7 @@ def restore(url: str, path: Path) -> Archived:
         StorageError: The database or the file cannot be read, or the file is of a newer mesh-catalog.
     """
     from mesh_catalog.catalog.migrations.run import knows, upgrade  # late: alembic, 0.5 s
+    from mesh_catalog.catalog.search_entries import fill_index
 
     catalog = connect_catalog(url)
     try:
@@ -103,7 +104,9 @@ def restore(url: str, path: Path) -> Archived:
                 _require_empty(catalog, connection)
                 upgrade(connection, revision)
                 rows = _read(connection, path, lines)
-                upgrade(connection)
+                if revision != HEAD:
+                    upgrade(connection)
+                    fill_index(connection)
     except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no whole backup. Nothing was restored; take another one.") from error
     except FileNotFoundError as error:

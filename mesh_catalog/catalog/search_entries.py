@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 from mesh_catalog.catalog.inventory import to_column
 from mesh_catalog.catalog.openlineage.indexing import index_every_dataset
 from mesh_catalog.catalog.search_index import Entry, Indexed, index_assets
-from mesh_catalog.catalog.store import Catalog, among
+from mesh_catalog.catalog.store import among
 from mesh_catalog.catalog.tables import contract_columns, dashboards, models, products, search_assets
 from mesh_catalog.contracts.contract import Column
 from mesh_catalog.specs import split_name
@@ -66,14 +66,13 @@ def _common(row: Mapping[str, Any], *, description: str) -> Iterator[Entry]:
     yield Entry(field="description", label=description, text=row[description] or "")
 
 
-def fill_index(catalog: Catalog) -> None:
+def fill_index(connection: Connection) -> None:
     """Index what an older mesh-catalog registered, and the datasets outside that it did not index yet."""
     a = search_assets.c
-    with catalog.write() as connection:
-        if connection.execute(select(a.id).limit(1)).first() is None:
-            index_all(connection)
-        if connection.execute(select(a.id).where(a.kind == "dataset").limit(1)).first() is None:
-            index_every_dataset(connection)
+    if connection.execute(select(a.id).limit(1)).first() is None:
+        index_all(connection)
+    if connection.execute(select(a.id).where(a.kind == "dataset").limit(1)).first() is None:
+        index_every_dataset(connection)
 
 
 def index_all(connection: Connection) -> None:

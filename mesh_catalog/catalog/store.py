@@ -397,7 +397,8 @@ def _migrate(catalog: Catalog) -> None:
 def _fill_search(catalog: Catalog) -> None:
     from mesh_catalog.catalog.search_entries import fill_index  # late: only after a migration
 
-    fill_index(catalog)
+    with catalog.write() as connection:
+        fill_index(connection)
 
 
 def _address(url: URL) -> str:

@@ -18,6 +18,7 @@ from mesh_catalog.catalog.store import Catalog, open_catalog
 from mesh_catalog.catalog.tables import metadata
 from mesh_catalog.errors import ConflictError, InputError
 from mesh_catalog.specs import RolloutSpec
+from tests.openlineage import dataset, run_event, take
 from tests.postgres import PostgresServer
 from tests.unit.catalog.conftest import ON_BOTH
 from tests.unit.catalog.samples import NOON, amount_edge, failed_check, publish, train
@@ -89,3 +90,24 @@ def test_a_backup_that_is_cut_or_none_restores_nothing(catalog: Catalog, tmp_pat
         restore(url, tmp_path / "ghost.gz")
     with pytest.raises(InputError, match="exists already"):
         back_up(catalog, tmp_path / "whole.gz")
+
+
+def test_a_backup_of_before_there_was_an_index_to_search_is_found_in_once_restored(
+    empty: Catalog, tmp_path: Path
+) -> None:
+    take(empty, [run_event("COMPLETE", 0, outputs=[dataset("parcels")])])
+    back_up(empty, tmp_path / "new.gz")
+    lines = [json.loads(line) for line in gzip.decompress((tmp_path / "new.gz").read_bytes()).splitlines()]
+    kept: list[Any] = [{**lines[0], "revision": "0011"}]
+    table = ""
+    for line in lines[1:-1]:
+        table = line["table"] if isinstance(line, dict) else table
+        if isinstance(line, dict) or not table.startswith("search_"):
+            kept.append(line)
+    kept.append({"rows": sum(isinstance(line, list) for line in kept)})
+    (tmp_path / "old.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, kept)).encode()))
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    restore(url, tmp_path / "old.gz")
+    again = open_catalog(url)
+    assert [hit.name for hit in search(again, "parcls")] == ["warehouse#parcels"]
+    again.close()
