@@ -108,14 +108,15 @@ def _links_at(
         query = select(e.from_kind, e.from_name, e.to_kind, e.to_name, e.origin, e.last_version)
         rows += connection.execute(query.where(near[0] == kind, among(connection, near[1], names))).all()
     newest.learn(connection, {row[3] for row in rows if row[5] is not None and row[2] == "product"})
-    by_ends: dict[tuple[NodeKey, NodeKey], dict[str, int | None]] = {}
+    by_ends: dict[tuple[NodeKey, NodeKey], tuple[Seen, bool]] = {}
     for from_kind, from_name, to_kind, to_name, origin, version in rows:
         if version is None or _holds(to_kind, to_name, version, newest):
-            by_ends.setdefault(((from_kind, from_name), (to_kind, to_name)), {})[origin] = version
-    for (source, target), by in by_ends.items():
+            ends = (from_kind, from_name), (to_kind, to_name)
+            other = by_ends.get(ends)  # an edge has a row for each of the two that saw it
+            by_ends[ends] = (origin, version is None) if other is None else ("both", other[1] and version is None)
+    for (source, target), (seen, idle) in by_ends.items():
         may_run = target[0] in ("product", "model") and source[0] in ("source", "product")
-        planned = may_run and all(version is None for version in by.values())
-        yield Link(source=source, target=target, seen=_seen(by), planned=planned)
+        yield Link(source=source, target=target, seen=seen, planned=idle and may_run)
 
 
 def _holds(to_kind: str, to_name: str, version: int | None, newest: NewestVersions) -> bool:

@@ -62,8 +62,8 @@ __all__ = [
 _BUSY_SECONDS = 60.0
 """How long a writer of SQLite waits for the others."""
 _CACHE_KIB = 64 * 1024
-_LOG_PAGES = 16_000
-"""So long may SQLite's log grow, 64 MiB, before it is folded into the file, which costs the most of a commit."""
+_LOG_PAGES = 64_000
+"""So long may SQLite's log grow, 256 MiB, before it is folded into the file: a page changed often is written once."""
 _WRITES = "mesh_writes"
 _CLASHES = ("40001", "40P01")
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
