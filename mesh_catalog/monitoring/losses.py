@@ -57,12 +57,15 @@ def judge_against_before(window: Window, losses: Losses) -> Measure:
     reference = Losses.joined(one.losses for one in _named(window, reference_names(window)))
     spec = window.spec.performance
     found = judge_losses(losses, reference, loses=spec.loses, significance=spec.significance)
+    reason = found.reason
+    if not reference.rows:
+        reason = f"no losses of before are known: later windows are held against these {losses.rows:,} labelled rows"
     return Measure(
         method=_METHOD,
         score=losses.mean,
         threshold=reference.mean * (1 + spec.loses) if reference.rows else None,
         outcome=found.outcome,
-        reason=found.reason,
+        reason=reason,
         details={
             "rows": losses.rows,
             "mean": losses.mean,

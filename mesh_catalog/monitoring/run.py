@@ -219,7 +219,7 @@ def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
     if asked is not None:
         return [checked_slice(window, Slice.parse(text)) for text in asked]
-    return [WHOLE, *slices_of(window), *challenger_slices(window)]
+    return list(dict.fromkeys([WHOLE, *slices_of(window), *challenger_slices(window)]))
 
 
 def _find(monitor: Monitor, window: Window) -> Finding:

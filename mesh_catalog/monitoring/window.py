@@ -161,9 +161,9 @@ class Window:
         return f"{_MOMENT}{self.at.isoformat(timespec='seconds')}"
 
 
-def losses_text(names: Sequence[str]) -> str | None:
+def losses_text(names: Sequence[str]) -> str:
     """What a verdict by losses is held against, as its reference names it."""
-    return f"{_LOSSES}{' '.join(names)}" if names else None
+    return f"{_LOSSES}{' '.join(names) or 'none'}"
 
 
 def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:

@@ -22,6 +22,7 @@ from mesh_catalog.errors import GateRefusedError, InputError, NotFoundError
 from mesh_catalog.lake.frames import publish_frame
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.models import train as train_module
+from mesh_catalog.models.evaluate import LOSS_DEVIATION
 from mesh_catalog.models.frame import build_frame, plan_frame
 from mesh_catalog.models.registry import Registry, open_registry
 from mesh_catalog.models.split import add_split, split_bounds
@@ -157,6 +158,7 @@ def test_a_model_is_trained_registered_and_scored_from_published_products_only(s
     assert (result.version, result.alias, result.unmet) == (1, "champion", ())
     assert result.inputs == {"payments.transactions": 0, "payments.activity": 0}
     assert result.metrics["roc_auc"] > 0.7
+    assert result.metrics[LOSS_DEVIATION] > 0
     assert result.train_rows + result.test_rows == 600 - 24
     assert result.test_rows == 5 * 24
     assert read_alias(mesh.catalog, "payments.risk", "champion") == 1

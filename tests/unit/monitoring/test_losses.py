@@ -101,8 +101,8 @@ def test_a_champion_of_before_has_no_test_losses_so_its_first_window_is_what_lat
 
     scored_day(watched, 20, wrong=0.2)
     first = told()
-    assert (first.outcome, first.reference) == ("not_run", f"{NAME}__training@0, payments.cards@0")
-    assert "600 and 0 labelled rows, 20 of each are needed" in first.reason
+    assert (first.outcome, first.reference) == ("not_run", f"{NAME}__training@0, payments.cards@0, losses of none")
+    assert first.reason.startswith("no losses of before are known: later windows are held against these 600 labelled")
     scored_day(watched, 22, wrong=0.4)
     assert told().outcome == "fail"
 
