@@ -8,7 +8,7 @@ from mesh_catalog.errors import InputError
 from mesh_catalog.settings import Settings
 from mesh_catalog.specs import split_name
 
-__all__ = ["table_location"]
+__all__ = ["own_folder", "table_location"]
 
 
 def table_location(settings: Settings, product: str) -> str:
@@ -18,16 +18,26 @@ def table_location(settings: Settings, product: str) -> str:
         ValueError: `product` is not a name, so it could point anywhere.
         InputError: It was adopted inside the lake, where a contract could hand out another product's rows.
     """
-    domain, name = split_name(product)
+    own = own_folder(settings, product)
     adopted = settings.adopted.get(product)
     if adopted is None:
-        return f"{settings.lake}/{domain}/{name}"
+        return own
     if _is_inside(adopted, settings.lake):
         raise InputError(
             f"{product}: its server 'lake' points into the lake, where the framework's own tables are. "
             "Read those by their product's name."
         )
     return adopted
+
+
+def own_folder(settings: Settings, product: str) -> str:
+    """The product's folder in the lake: its table, or, where others write that, only what we keep of it.
+
+    Raises:
+        ValueError: `product` is not a name, so it could point anywhere.
+    """
+    domain, name = split_name(product)
+    return f"{settings.lake}/{domain}/{name}"
 
 
 def _is_inside(location: str, lake: str) -> bool:

@@ -64,10 +64,20 @@ def command(model: str, advance: bool, abort: bool, reason: str, html: Path | No
 
 def _abort(mesh: Mesh, model: str, reason: str) -> None:
     from mesh_catalog.errors import NotFoundError
+    from mesh_catalog.models.mirror import mirror_later
     from mesh_catalog.retraining.rollout import end_rollout
 
-    if end_rollout(mesh, model, reason=reason) is None:
+    if end_rollout(mesh, model, reason=reason, mirror=mirror_later) is None:
         raise NotFoundError(f"{model}: no rollout is open. The champion before this one: mesh rollback {model}")
+    _mirror(mesh, model)
+
+
+def _mirror(mesh: Mesh, model: str) -> None:
+    """Tell MLflow; where it is away, what was decided stands all the same."""
+    from mesh_catalog.models.mirror import mirror_or_say
+
+    if untold := mirror_or_say(mesh, model):
+        click.echo(untold, err=True)
 
 
 def _newest(mesh: Mesh, model: ModelSpec) -> tuple[RolloutRecord, Stock]:
@@ -93,6 +103,7 @@ def _advance(mesh: Mesh, model: ModelSpec, record: RolloutRecord, stock: Stock) 
         NotFoundError: The rollout has ended.
     """
     from mesh_catalog.errors import GateRefusedError, NotFoundError
+    from mesh_catalog.models.mirror import mirror_later
     from mesh_catalog.retraining.rollout import apply_stock, take_stock
 
     if record.finished_at is not None:
@@ -102,7 +113,8 @@ def _advance(mesh: Mesh, model: ModelSpec, record: RolloutRecord, stock: Stock) 
         raise GateRefusedError(
             f"{model.name}: the step has not baked: {told}. Score what has come: mesh score {model.name}"
         )
-    record = apply_stock(mesh, model, record, stock)
+    record = apply_stock(mesh, model, record, stock, mirror=mirror_later)
+    _mirror(mesh, model.name)
     return record, stock if record.action is not None else take_stock(mesh, model, record)
 
 

@@ -440,6 +440,9 @@ def _verdict_row(verdict: Any) -> tuple[str, ...]:
 
 
 def _decision_row(decision: Any) -> tuple[str, ...]:
-    versions = [f"v{number}" for number in (decision.from_version, decision.to_version) if number is not None]
+    ends = (decision.from_version, decision.to_version)
+    if decision.action == "reject":  # the champion stays: what was rejected is the challenger
+        ends = (decision.evidence.get("challenger_version"),) * 2
+    versions = [f"v{number}" for number in ends if number is not None]
     word = f"{decision.action} {' → '.join(dict.fromkeys(versions))}".strip()
     return f"{decision.at:%Y-%m-%d %H:%M}", word, decision.principal, "; ".join(decision.reasons)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mesh_catalog.access.locations import table_location
+from mesh_catalog.access.locations import own_folder, table_location
 from mesh_catalog.catalog.runs import VersionRecord, finish_run, latest_version, start_run
 from mesh_catalog.errors import MeshError, RefusedError, StorageError, listed
-from mesh_catalog.lake.foreign import count_rows, open_foreign, table_columns
+from mesh_catalog.lake.collect import FilesProfile, profile_batches, profiled_columns
+from mesh_catalog.lake.foreign import count_rows, open_foreign, stream_rows, table_columns
+from mesh_catalog.lake.profiles import store_profile
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -19,13 +21,19 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Contract
 
-__all__ = ["note_newest_version"]
+__all__ = ["PROFILED_BYTES", "note_newest_version"]
+
+PROFILED_BYTES = 8 * 2**30
+"""Of data files, up to which a table is looked through in this process; a larger one has no profile."""
 
 
 def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
     """Make an adopted table's newest version known; None where it is known already.
 
     Versions between the last one noted and the newest are passed over. Rules are not checked: the rows are in already.
+    Its profile is kept in the lake, since nobody but its writers writes beside the table.
+
+    Cost: one scan of the table's columns, without a JVM, where its files hold up to `PROFILED_BYTES`.
 
     Raises:
         RefusedError: It lacks a column that the contract promises, or has it with another type. Readers stay.
@@ -53,10 +61,12 @@ def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
     try:
         _require_promised(contract, table, latest)
         rows = count_rows(product, table)
+        found = _looked_through(contract, table)
     except MeshError as error:
         outcome = "refused" if isinstance(error, RefusedError) else "failed"
         finish_run(mesh.catalog, run, outcome=outcome, message=str(error))  # type: ignore[arg-type]
         raise
+    profile = found.profile if found is not None and contract.profiled else None
     record = VersionRecord(
         product=product,
         version=version,
@@ -66,16 +76,27 @@ def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
         rows=rows,
         total_rows=rows,
         quarantined_count=0,
-        event_from=None,
-        event_to=None,
-        profile_digest=None,
-        profile_path=None,
+        event_from=found.event_from if found else None,
+        event_to=found.event_to if found else None,
+        profile_digest=profile.digest if profile else None,
+        profile_path=store_profile(own_folder(mesh.settings, product), run, profile) if profile else None,
         committed_at=_committed_at(table),
         kept_from=version,
     )
     origin = f"delta {location} v{version}"
     finish_run(mesh.catalog, run, outcome="published", version=record, source_files=[origin])
     return record
+
+
+def _looked_through(contract: Contract, table: DeltaTable) -> FilesProfile | None:
+    """The profile of the newest version; None where the contract wants none, or the table is too large."""
+    import pyarrow as pa
+
+    columns = [column.name for column in profiled_columns(contract)]
+    sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes").to_pylist()
+    if not columns or sum(map(int, sizes)) > PROFILED_BYTES:
+        return None
+    return profile_batches(contract, stream_rows(contract.id, table, columns))
 
 
 def _require_promised(contract: Contract, table: DeltaTable, latest: VersionRecord | None) -> None:

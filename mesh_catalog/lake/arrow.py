@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import InputError, StorageError, listed
 from mesh_catalog.lake.damage import table_error
-from mesh_catalog.lake.foreign import unread_features
+from mesh_catalog.lake.foreign import plain_type, unread_features
 from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def query_batches(tickets: Mapping[str, Ticket], sql: str, *, lower_case: bool =
         if _loses_limit(engine, sql):
             engine = _engine(tickets, lower_case=lower_case, condition=" where random() >= 0")
         found = pa.RecordBatchReader.from_stream(engine.execute(sql))
-    schema = pa.schema([(field.name, _plain(field.type)) for field in found.schema])
+    schema = pa.schema([(field.name, plain_type(field.type)) for field in found.schema])
     return pa.RecordBatchReader.from_batches(schema, _batches(found, schema, *tickets.values()))
 
 
@@ -175,23 +175,6 @@ def _query_errors() -> Iterator[None]:
                 f"sql: the engine that runs without Spark stops at it ({type(error).__name__}). Run it with --spark."
             ) from error
         raise
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """DataFusion's views of strings and bytes as what other libraries take."""
-    import pyarrow as pa
-
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_binary_view(kind):
-        return pa.binary()
-    if pa.types.is_map(kind):
-        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
-    if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _plain(field.type), field.nullable) for field in kind])
-    return kind
 
 
 def read_batches(ticket: Ticket) -> pa.RecordBatchReader:

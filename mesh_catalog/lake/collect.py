@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.profile import ColumnProfile, Kind, Profile, merge_profiles
 from mesh_catalog.lake.storage import filesystem_of
-from mesh_catalog.lake.tally import tally_of
+from mesh_catalog.lake.tally import Tally, tally_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Column, Contract
     from mesh_catalog.lake.gate import AddedFile
 
-__all__ = ["FilesProfile", "column_kind", "profile_files"]
+__all__ = ["FilesProfile", "column_kind", "profile_batches", "profile_files", "profiled_columns"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def profile_files(spark: SparkSession, contract: Contract, files: Sequence[Added
         StorageError: A file cannot be read.
     """
     context = spark.sparkContext
-    columns = [column for column in contract.columns if contract.profiled or column.name == contract.event_time]
+    columns = profiled_columns(contract)
     try:
         if (context.master or "").startswith("local"):
             found = _by_threads(columns, files)
@@ -77,9 +77,30 @@ def profile_files(spark: SparkSession, contract: Contract, files: Sequence[Added
             found = _by_executors(spark, columns, files)
     except OSError as error:
         raise StorageError(f"{contract.id}: files that were just written cannot be read. Publish again.") from error
+    return _of_contract(contract, found)
+
+
+def profile_batches(contract: Contract, batches: Iterable[pa.RecordBatch]) -> FilesProfile:
+    """Profile the rows of a table that others write, batch by batch; each has the columns of `profiled_columns`."""
+    columns = profiled_columns(contract)
+    tallies = _tallies(columns)
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        for column in columns:
+            tallies[column.name].add(batch.column(column.name))
+    return _of_contract(contract, _profile_of(rows, tallies))
+
+
+def profiled_columns(contract: Contract) -> list[Column]:
+    """The columns that are looked at: all, or of a contract without profiles the event time only."""
+    return [column for column in contract.columns if contract.profiled or column.name == contract.event_time]
+
+
+def _of_contract(contract: Contract, found: Profile) -> FilesProfile:
     event = found.columns.get(contract.event_time or "")
     return FilesProfile(
-        profile=replace(found, columns={c.name: _shown(c, found.columns[c.name]) for c in columns}),
+        profile=replace(found, columns={c.name: _shown(c, found.columns[c.name]) for c in profiled_columns(contract)}),
         event_from=_instant(event.minimum) if event else None,
         event_to=_instant(event.maximum) if event else None,
     )
@@ -117,13 +138,21 @@ def _by_executors(spark: SparkSession, columns: Sequence[Column], files: Sequenc
     return merge_profiles(parts.map(lambda part: _profile(columns, part)).collect())
 
 
-def _profile(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
+def _tallies(columns: Sequence[Column]) -> dict[str, Tally]:
     # A personal event time is counted as any other here, for its range; `_shown` withholds the rest.
-    tallies = {
+    return {
         column.name: tally_of(kind, withheld=column.personal and kind != "datetime")
         for column in columns
         for kind in [column_kind(column.spark_type)]
     }
+
+
+def _profile_of(rows: int, tallies: Mapping[str, Tally]) -> Profile:
+    return Profile(rows=rows, columns={name: tally.profile() for name, tally in tallies.items()})
+
+
+def _profile(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
+    tallies = _tallies(columns)
     texts = [column.name for column in columns if column_kind(column.spark_type) == "string"]
     rows = 0
     for file in files:
@@ -132,7 +161,7 @@ def _profile(columns: Sequence[Column], files: Sequence[AddedFile]) -> Profile:
             for column in columns:
                 for array in _arrays(content, file, column):
                     tallies[column.name].add(array)
-    return Profile(rows=rows, columns={name: tally.profile() for name, tally in tallies.items()})
+    return _profile_of(rows, tallies)
 
 
 def _opened(path: str, texts: Sequence[str]) -> parquet.ParquetFile:

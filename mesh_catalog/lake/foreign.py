@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.contracts.types import spark_type
@@ -19,7 +21,9 @@ __all__ = [
     "null_count",
     "open_foreign",
     "physical_names",
+    "plain_type",
     "query_rows",
+    "stream_rows",
     "table_columns",
     "table_notes",
     "unread_features",
@@ -118,12 +122,54 @@ def query_rows(product: str, table: DeltaTable, sql: str) -> pa.Table:
     import pyarrow as pa
     from deltalake import QueryBuilder
 
-    try:
+    with _read_errors(product):
         return pa.table(QueryBuilder().register("rows", table).execute(sql).read_all())
+
+
+def stream_rows(product: str, table: DeltaTable, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The table's rows in these columns, batch by batch; without those that deletion vectors hide.
+
+    Raises:
+        StorageError: Its files cannot be read.
+    """
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
+    shown = ", ".join(f'"{name}"' for name in columns)
+    with _read_errors(product):
+        found = pa.RecordBatchReader.from_stream(
+            QueryBuilder().register("rows", table).execute(f"select {shown} from rows")  # noqa: S608 - checked names
+        )
+        schema = pa.schema([(field.name, plain_type(field.type)) for field in found.schema])
+        for batch in found:
+            yield batch.cast(schema)
+
+
+@contextmanager
+def _read_errors(product: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # delta-rs raises the engine's own kinds, whose texts may hold values
         raise StorageError(
             f"{product}: the rows of the table cannot be read ({type(error).__name__}). Is a file missing?"
         ) from error
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """DataFusion's views of strings and bytes as what other libraries take."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_map(kind):
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
+    if pa.types.is_list(kind):
+        return pa.list_(plain_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, plain_type(field.type), field.nullable) for field in kind])
+    return kind
 
 
 def physical_names(table: DeltaTable) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""Profiles at rest: one file a version, beside the table, named by the run that wrote it.
+"""Profiles at rest: one file a version, in the product's folder of the lake, named by the run that wrote it.
 
-Delta leaves folders that begin with `_` alone. A file is written before its version is committed, so a version never
-lacks its profile; the file of a run that was never committed is harmless. Read without a JVM.
+That is beside its table, unless others write that; Delta leaves folders that begin with `_` alone. A file is written
+before its version is committed, so a version never lacks its profile; the file of a run that was never committed is
+harmless. Read without a JVM.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mesh_catalog.access.locations import table_location
+from mesh_catalog.access.locations import own_folder
 from mesh_catalog.catalog.runs import VersionRecord, read_versions
 from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.lake.files import read_text, write_text
@@ -22,14 +23,14 @@ __all__ = ["load_profile", "load_window", "profile_path", "store_profile"]
 
 
 def profile_path(run_id: str) -> str:
-    """Where a run's profile lies, relative to its table."""
+    """Where a run's profile lies, relative to the product's folder."""
     return f"_profiles/{run_id}.json"
 
 
-def store_profile(location: str, run_id: str, profile: Profile) -> str:
-    """Write a profile beside its table; returns its path relative to the table."""
+def store_profile(folder: str, run_id: str, profile: Profile) -> str:
+    """Write a profile into the product's folder; returns its path relative to that."""
     path = profile_path(run_id)
-    write_text(f"{location}/{path}", profile.to_json())
+    write_text(f"{folder}/{path}", profile.to_json())
     return path
 
 
@@ -66,11 +67,12 @@ def _load(mesh: Mesh, record: VersionRecord) -> Profile:
     address = f"{record.product} v{record.version}"
     if record.profile_path is None:
         raise NotFoundError(
-            f"{address}: has no profile. Take `profile: false` out of its contract, and publish it again."
+            f"{address}: has no profile. Take `profile: false` out of its contract, and publish it again; "
+            "of a large table that others write publish a product that reads it."
         )
-    location = table_location(mesh.settings, record.product)
+    folder = own_folder(mesh.settings, record.product)
     try:
-        profile = Profile.from_json(read_text(f"{location}/{record.profile_path}"))
+        profile = Profile.from_json(read_text(f"{folder}/{record.profile_path}"))
     except (OSError, ValueError) as error:
         raise StorageError(f"{address}: its profile cannot be read. Publish it again.") from error
     if profile.digest != record.profile_digest:

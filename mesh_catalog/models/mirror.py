@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.catalog.decisions import DecisionRecord
 
-__all__ = ["Mirror", "mirror_decisions", "mirror_or_say"]
+__all__ = ["Mirror", "mirror_decisions", "mirror_later", "mirror_or_say"]
 
 Mirror = Callable[["Mesh", str], object]
 """Tells the registry what it does not know of a model, as `mirror_decisions` does."""
@@ -48,6 +48,10 @@ def mirror_decisions(mesh: Mesh, model: str) -> bool:
             registry.tag_version(model, version, tags)
     mark_mirrored(mesh.catalog, pending)
     return True
+
+
+def mirror_later(_mesh: Mesh, _model: str) -> None:
+    """Leaves it to whoever tells the registry next."""
 
 
 def mirror_or_say(mesh: Mesh, model: str, mirror: Mirror = mirror_decisions) -> str | None:

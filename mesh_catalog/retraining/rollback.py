@@ -10,7 +10,7 @@ from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
 from mesh_catalog.catalog.models import alias_history, read_alias, read_model_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import GateRefusedError, NotFoundError
-from mesh_catalog.models.mirror import Mirror, mirror_decisions, mirror_or_say
+from mesh_catalog.models.mirror import Mirror, mirror_decisions, mirror_later, mirror_or_say
 from mesh_catalog.retraining.rollout import end_rollout
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def rollback_model(
             f"{model}: no version v{to_version}. There is: {', '.join(f'v{v}' for v in sorted(known))}."
         )
     # MLflow is told last: were it an error that it is away, whoever tries again would go back two versions
-    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", mirror=_later)
+    ended = end_rollout(mesh, model, reason=f"rollback: {reason}", mirror=mirror_later)
     if ended is not None and ended.action == "back" and to_version in (None, ended.champion):
         # what came last is the rollout: it is what one step back undoes
         untold = mirror_or_say(mesh, model, mirror)
@@ -75,10 +75,6 @@ def rollback_model(
     record_decision(mesh.catalog, decision, aliases={"champion": target})
     untold = mirror_or_say(mesh, model, mirror)
     return RollbackResult(model=model, from_version=current, to_version=target, untold=untold)
-
-
-def _later(_mesh: Mesh, _model: str) -> None:
-    """Leaves MLflow to whoever comes after."""
 
 
 def previous_champion(catalog: Catalog, model: str) -> int:

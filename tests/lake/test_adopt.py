@@ -18,6 +18,7 @@ from mesh_catalog.catalog.runs import read_versions
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.documents import read_document
 from mesh_catalog.errors import InputError, RefusedError, StorageError
+from mesh_catalog.lake import adopted
 from mesh_catalog.lake.arrow import count_values, preview_rows
 from mesh_catalog.lake.publish import publish_product
 from mesh_catalog.lake.read import read_table
@@ -98,6 +99,34 @@ def test_what_others_write_later_is_noticed_by_adopt_and_by_publish(
         versions = read_versions(mesh.catalog, "shop.sold")
         assert [record.total_rows for record in versions] == [3, 6, 9]
         assert read_origins(mesh.catalog, "shop.sold")[-1].sources == (f"delta {orders} v2",)
+
+
+def test_versions_that_others_write_are_profiled_in_the_lake_so_that_drift_between_them_is_seen(
+    here: Path, warehouse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = str(warehouse / "sales" / "orders")
+    adopt(orders, "--owner", "sales-team")
+    for factor in (1.0, 50.0):
+        rows = {"order_id": list(range(200)), "email": ["a@x.org"] * 200, "day": [1] * 200}
+        prices = [number * factor for number in range(200)]
+        write_deltalake(orders, pa.table({**rows, "Price": prices}), mode="overwrite", schema_mode="overwrite")
+        adopt(orders)
+    assert not [path for path in (warehouse / "sales" / "orders").iterdir() if path.name == "_profiles"]
+    told = say(capsys, "drift", "sales.orders@1", "sales.orders@2")
+    assert [column["column"] for column in told["columns"] if column["drifted"]] == ["Price"]
+    assert "personal" in next(column["reason"] for column in told["columns"] if column["column"] == "email")
+    assert "a@x.org" not in "".join(path.read_text() for path in here.rglob("_profiles/*.json"))
+
+
+def test_a_table_that_is_too_large_to_be_looked_through_has_no_profile(
+    here: Path, warehouse: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopted, "PROFILED_BYTES", 10)
+    adopt(warehouse / "sales" / "orders", "--owner", "sales-team")
+    assert not list(here.rglob("_profiles"))
+    capsys.readouterr()
+    assert run_command(["drift", "sales.orders@0", "sales.orders@0"]) == 4
+    assert "has no profile" in capsys.readouterr().err
 
 
 def test_a_version_that_lacks_a_promised_column_is_refused_and_readers_stay(here: Path, warehouse: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from mesh_catalog.catalog.assets import sync_workspace
 from mesh_catalog.catalog.decisions import advance_retraining, begin_retraining
 from mesh_catalog.catalog.retrain_requests import open_requests, request_retraining
 from mesh_catalog.catalog.reviews import close_review, list_reviews, open_review, open_review_of, read_review
+from mesh_catalog.cli.main import run_command
 from mesh_catalog.errors import AccessDeniedError, ConflictError, GateRefusedError, InputError, NotFoundError
 from mesh_catalog.retraining.approval import approval_needed, decide_approval, require_decider
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import ModelSpec
 from tests.unit.catalog.samples import write_workspace
+from tests.unit.retraining.local import opened as open_root
 
 MODEL = "payments.fraud"
 OWNER = "payments-team"
@@ -77,6 +80,27 @@ def test_only_the_owner_and_members_answer_and_only_to_the_version_that_waits(me
     said = read_approval(mesh.catalog, begun.id)
     assert said is not None
     assert (said.approved, said.principal) == (True, OWNER)
+
+
+def test_a_mistake_in_the_policy_stops_a_retraining_and_loses_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MESH_WORKSPACE", str(root))
+    monkeypatch.setenv("MESH_PRINCIPAL", OWNER)
+    with open_root(root) as mesh:
+        state = {"reasons": ["drift"], "challenger": 2, "waits": ["surely better", "waits for approval"]}
+        advance_retraining(mesh.catalog, begin_retraining(mesh.catalog, MODEL, state).id, "waiting_approval", state)
+    path = root / "domains/payments/fraud/model.yaml"
+    right = path.read_text()
+    path.write_text(right + "retrain: {on: [drfit]}\n")
+    for words in (("retrain", MODEL), ("approve", MODEL, "v2")):
+        assert run_command(words) == 2
+        line = right.count("\n") + 1
+        assert f"model.yaml:{line}: retraining on 'drfit' is not known. Did you mean" in capsys.readouterr().err
+    path.write_text(right)
+    assert run_command(["retrain", MODEL]) == 0
+    said = capsys.readouterr()
+    assert "waits for approval" in said.out and f"mesh approve {MODEL} v2" in said.err
 
 
 def test_one_review_of_a_model_is_open_and_closing_it_says_what_was_done(mesh: Mesh) -> None:
