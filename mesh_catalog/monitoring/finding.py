@@ -45,6 +45,8 @@ class Monitor:
     reference: Callable[[Window], Sequence[str | None]]
     """What the verdict depends on beside the window, each as `product@version`."""
     judge: Callable[[Window], Finding]
+    pin: Callable[[Window], Window] = lambda window: window
+    """Looks up what is known of before and names it in the window, once, so that all that follows sees the same."""
     sliced: bool = True
     """Whether slices mean anything to it."""
 

@@ -7,6 +7,7 @@ logarithmic loss. A verdict keeps its window's losses beside its measure, so tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mesh_catalog.monitoring.window import Window
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["counted_losses", "judge_against_before", "judged_by_losses", "reference_names"]
+__all__ = ["counted_losses", "judge_against_before", "judged_by_losses", "pin_losses", "reference_names"]
 
 _METHOD = "loss"
 _NAME_LENGTH = 12
@@ -75,6 +76,11 @@ def judge_against_before(window: Window, losses: Losses) -> Measure:
             "reference_mean": reference.mean,
         },
     )
+
+
+def pin_losses(window: Window) -> Window:
+    """The window that says what it is held against, where it is judged by losses."""
+    return replace(window, pinned_losses=reference_names(window)) if judged_by_losses(window) else window
 
 
 def reference_names(window: Window) -> tuple[str, ...]:

@@ -17,7 +17,13 @@ from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
 from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
-from mesh_catalog.monitoring.losses import counted_losses, judge_against_before, judged_by_losses, reference_names
+from mesh_catalog.monitoring.losses import (
+    counted_losses,
+    judge_against_before,
+    judged_by_losses,
+    pin_losses,
+    reference_names,
+)
 from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
 from mesh_catalog.monitoring.window import losses_text
@@ -146,5 +152,6 @@ PERFORMANCE = Monitor(
     title="performance",
     applies=lambda window: window.model is not None,
     reference=_pins,
+    pin=pin_losses,
     judge=judge_performance,
 )

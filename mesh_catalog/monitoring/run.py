@@ -233,6 +233,7 @@ def _find(monitor: Monitor, window: Window) -> Finding:
 
 def _judge(monitor: Monitor, window: Window) -> VerdictRecord:
     """The verdict of a monitor: the one that is kept of this window already, or a new one."""
+    window = monitor.pin(window)
     catalog, found = window.mesh.catalog, _id(monitor, window)
     try:
         return read_verdict(catalog, found)
