@@ -38,8 +38,8 @@ POINTS = (
     "advance_retraining done",
     "settle_retraining",
     "settle_retraining done",
-    "mirror_decisions",
-    "mirror_decisions done",
+    "mirror_or_say",
+    "mirror_or_say done",
     "mark_mirrored",
     "before the fit",
     "run begun",
@@ -54,7 +54,7 @@ _PATCHED = {
     "begin_retraining": loop,
     "advance_retraining": steps,
     "settle_retraining": steps,
-    "mirror_decisions": loop,
+    "mirror_or_say": loop,
     "mark_mirrored": mirror,
 }
 FORK = multiprocessing.get_context("fork")
