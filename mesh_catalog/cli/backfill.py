@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,8 +86,7 @@ def backfill_products(
     with HeldLeases(mesh.catalog) as leases:
         if not dry_run:
             sync_workspace(mesh.catalog, mesh.workspace)
-            for product in order:
-                leases.require(product.name)
+            leases.take_all((product.name for product in order), tell=partial(click.echo, err=True))
         for product in order:
             step = period.step or parse_duration(product.contract.interval)
             intervals = split_period(period.start, period.end, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -38,8 +39,7 @@ def begin_anew(mesh: Mesh, order: Sequence[ProductSpec], *, whole: bool, allow_b
         require_publishable(mesh, product)
     told = []
     with HeldLeases(mesh.catalog) as leases:
-        for product in order:
-            leases.require(product.name)
+        leases.take_all((product.name for product in order), tell=partial(click.echo, err=True))
         with progress("starts Spark"):
             spark = open_session(mesh.settings, app_name="mesh publish")
         for product in order:

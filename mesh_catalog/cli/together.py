@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -30,8 +31,7 @@ def publish_all_or_none(mesh: Mesh, products: Sequence[ProductSpec], *, allow_br
         require_publishable(mesh, product)
     names = listed(product.name for product in products)
     with HeldLeases(mesh.catalog) as leases:
-        for product in products:
-            leases.require(product.name)
+        leases.take_all((product.name for product in products), tell=partial(click.echo, err=True))
         with progress("starts Spark"):
             spark = open_session(mesh.settings, app_name="mesh publish")
         try:

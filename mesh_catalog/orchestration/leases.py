@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterable
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +21,8 @@ __all__ = ["HeldLeases"]
 
 _log = logging.getLogger(__name__)
 _LEASE_SECONDS = 30.0
+_DEAD_SECONDS = _LEASE_SECONDS + 2.0
+_LOOK_SECONDS = 0.5
 
 
 class HeldLeases:
@@ -56,14 +60,25 @@ class HeldLeases:
             self._held.add(product)
         return True
 
-    def require(self, product: str) -> None:
-        """Take the product's lease.
+    def take_all(self, products: Iterable[str], *, tell: Callable[[str], None]) -> None:
+        """Take the products' leases; waits as long as that of a run which was killed may last.
+
+        Args:
+            tell: Given a sentence where it has to wait.
 
         Raises:
-            ConflictError: Another run has it.
+            ConflictError: Another run has one, and lives.
         """
-        if not self.take(product):
-            raise ConflictError(f"{product}: another run publishes it now. Try again when that has ended.")
+        for product in products:
+            until = time.monotonic() + _DEAD_SECONDS
+            told = False
+            while not self.take(product):
+                if time.monotonic() > until:
+                    raise ConflictError(f"{product}: another run publishes it now. Try again when that has ended.")
+                if not told:
+                    tell(f"{product}   waits: another run has its lease, or was killed within half a minute")
+                    told = True
+                time.sleep(_LOOK_SECONDS)
 
     def give_back(self, product: str) -> None:
         """Give it back; nothing happens where one does not hold it."""

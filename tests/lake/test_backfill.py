@@ -17,6 +17,7 @@ from mesh_catalog.errors import InputError
 from mesh_catalog.lake.backfill import plan_backfill
 from mesh_catalog.lake.publish import publish_product
 from mesh_catalog.lake.read import read_table
+from mesh_catalog.orchestration import leases
 from mesh_catalog.specs import Interval
 from tests.lake.conftest import ORDERS, Shop, order
 
@@ -107,12 +108,15 @@ def test_a_refused_interval_stops_it_and_the_next_call_resumes_there(
 
 @pytest.mark.parametrize("option", [PERIOD, ("--together",)])
 def test_a_product_that_another_run_publishes_is_left_to_it(
-    daily: Shop, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+    daily: Shop, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "_DEAD_SECONDS", 1.0)
     assert acquire_lease(daily.mesh.catalog, "publish:shop.daily", holder="another", seconds=60)
     products = ["shop.orders", "shop.daily"] if option == ("--together",) else ["shop.daily"]
     assert run_command(["publish", *products, *option]) == 3
-    assert "shop.daily: another run publishes it now. Try again when that has ended." in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "shop.daily   waits: another run has its lease" in told
+    assert "shop.daily: another run publishes it now. Try again when that has ended." in told
     assert versions(daily) == 0
 
 
