@@ -44,6 +44,7 @@ __all__ = [
     "TransformError",
     "listed",
     "nearest",
+    "without_controls",
 ]
 
 _LIST_LIMIT = 10
@@ -143,6 +144,11 @@ def listed(values: Iterable[object], *, limit: int = _LIST_LIMIT) -> str:
     shown = ", ".join(text if len(text) <= _VALUE_LIMIT else text[: _VALUE_LIMIT - 1] + "…" for text in texts[:limit])
     rest = len(texts) - limit
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def without_controls(text: str) -> str:
+    """A text with a space for each control character, which could move the cursor of whoever looks at it."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -21,6 +21,8 @@ from typing import Any
 
 import click
 
+from mesh_catalog.errors import without_controls
+
 __all__ = [
     "emit_json",
     "format_duration",
@@ -29,7 +31,6 @@ __all__ = [
     "format_time",
     "print_facts",
     "print_table",
-    "printable",
     "progress",
     "to_plain",
 ]
@@ -124,12 +125,7 @@ def _cell(value: Any) -> str:
         return format_number(value)
     if isinstance(value, datetime):
         return format_time(value)
-    return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """A text without control characters, which could move the cursor of whoever looks at it."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return without_controls(str(value))
 
 
 def _narrowed(widths: list[int], room: int) -> list[int]:

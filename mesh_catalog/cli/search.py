@@ -38,7 +38,8 @@ def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **f
     from mesh_catalog.access.popularity import read_popularity
     from mesh_catalog.catalog.inventory import read_ending
     from mesh_catalog.catalog.search import find
-    from mesh_catalog.cli.output import emit_json, print_table, printable
+    from mesh_catalog.cli.output import emit_json, print_table
+    from mesh_catalog.errors import without_controls
 
     text = " ".join(words)
     if not text.strip() and not any(facets.values()):
@@ -76,7 +77,7 @@ def command(words: tuple[str, ...], counts: bool, limit: int, as_json: bool, **f
         if not found.whole:
             click.echo("more match than were counted: these are counts of the best ones", err=True)
     verb = "lineage" if hits[0].kind == "dataset" else "show"
-    click.echo(f"next: mesh {verb} {printable(shlex.quote(hits[0].name))}", err=True)
+    click.echo(f"next: mesh {verb} {without_controls(shlex.quote(hits[0].name))}", err=True)
 
 
 def _used(popularity: Popularity | None) -> int | None:

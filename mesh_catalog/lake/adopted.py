@@ -60,8 +60,8 @@ def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
     )
     try:
         _require_promised(contract, table, latest)
-        rows = count_rows(product, table)
         found = _looked_through(contract, table)
+        rows = found.profile.rows if found is not None else count_rows(product, table)
     except MeshError as error:
         outcome = "refused" if isinstance(error, RefusedError) else "failed"
         finish_run(mesh.catalog, run, outcome=outcome, message=str(error))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from mesh_catalog.catalog.tables import (
     openlineage_jobs,
     openlineage_runs,
 )
-from mesh_catalog.errors import NotFoundError, nearest
+from mesh_catalog.errors import NotFoundError, nearest, without_controls
 
 __all__ = [
     "OutsideDataset",
@@ -111,7 +111,7 @@ def read_outside(connection: Connection, names: Iterable[str]) -> Iterator[Outsi
         yield OutsideNode(
             kind="dataset",
             name=found.name,
-            label=_printable(found.name),
+            label=without_controls(found.name),
             owner=found.owner,
             dropped=found.dropped,
             aliases=found.aliases,
@@ -122,7 +122,7 @@ def read_outside(connection: Connection, names: Iterable[str]) -> Iterator[Outsi
         facets = read_facets(connection, "job", jobs)
         for name in jobs:
             owner = _owner(_newest(facets, [name]))
-            yield OutsideNode(kind="job", name=name, label=_printable(name), owner=owner, dropped=False)
+            yield OutsideNode(kind="job", name=name, label=without_controls(name), owner=owner, dropped=False)
 
 
 def read_outside_datasets(connection: Connection, names: Iterable[str]) -> Iterator[OutsideDataset]:
@@ -149,10 +149,6 @@ def read_outside_datasets(connection: Connection, names: Iterable[str]) -> Itera
 def _owner(facets: Mapping[str, Any]) -> str | None:
     owners = [owner["name"] for owner in facets.get("ownership") or () if owner.get("name")]
     return ", ".join(owners) or None
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in name)
 
 
 def read_facets(connection: Connection, kind: str, names: Iterable[str]) -> dict[str, dict[str, tuple[datetime, Any]]]:
