@@ -49,11 +49,16 @@ def row_condition(rule: Rule, column: Column) -> str:
         "exclusive_maximum": lambda: f"{name} < {_literal(rule.argument, column)}",
         "multiple_of": lambda: f"{name} % {_literal(rule.argument, column)} = 0",
         "min_length": lambda: f"char_length({name}) >= {int(rule.argument)}",
-        "max_length": lambda: f"char_length({name}) <= {int(rule.argument)}",
+        "max_length": lambda: _at_most_long(name, int(rule.argument)),
         "pattern": lambda: f"{name} rlike {_text(str(rule.argument))}",
         "valid_values": lambda: f"{name} in ({', '.join(_literal(value, column) for value in rule.argument)})",
     }[rule.kind]()
     return f"coalesce({comparison}, true)"
+
+
+def _at_most_long(name: str, most: int) -> str:
+    """Spark has a text's bytes at hand, and counts its characters, of which none has less than a byte."""
+    return f"(octet_length({name}) <= {most} or char_length({name}) <= {most})"
 
 
 def quoted(name: str) -> str:
