@@ -21,7 +21,7 @@ from mesh_catalog.errors import NotFoundError
 from mesh_catalog.models.mirror import mirror_or_say
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide
-from mesh_catalog.retraining.reading import read_facts, rows_since
+from mesh_catalog.retraining.reading import learned_all, read_facts, rows_since
 from mesh_catalog.retraining.rollout import StepwiseRollout
 from mesh_catalog.retraining.steps import Turn, take_steps
 from mesh_catalog.retraining.trainer import SparkTrainer
@@ -128,11 +128,15 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
         raise NotFoundError(f"{model.name}: has no champion yet. Train one: mesh train {model.name}")
     facts = read_facts(mesh, model)
     decision = decide(facts, model.retrain)
-    tell("; ".join(decision.reasons))
+    reasons = decision.reasons
+    if any(trigger.kind == "hand" for trigger in decision.triggers):
+        same = learned_all(mesh, model)
+        reasons += (f"nothing is new since v{same}: learns from the same rows",) if same is not None else ()
+    tell("; ".join(reasons))
     if decision.train:
         since = _learn_since(mesh, model, decision, tell)
         state = {
-            "reasons": list(decision.reasons),
+            "reasons": list(reasons),
             "triggers": [
                 {"kind": one.kind, "reason": one.reason, "evidence": dict(one.evidence)} for one in decision.triggers
             ],

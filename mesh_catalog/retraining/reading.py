@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import KpiTrigger, ModelSpec, TriggerKind
 
-__all__ = ["read_facts", "rows_since"]
+__all__ = ["learned_all", "read_facts", "rows_since"]
 
 _WINDOWS = 20
 """Verdicts of a monitor that are looked at, at least."""
@@ -61,6 +61,15 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
         learned=_learned(mesh, model, versions) if policy.cooldown_share is not None else None,
         window=model.monitor.window,
     )
+
+
+def learned_all(mesh: Mesh, model: ModelSpec) -> int | None:
+    """The newest version of a model, where no product that it reads has a later version than it learned from."""
+    versions = read_model_versions(mesh.catalog, model.name)
+    if not versions or not versions[-1].inputs:
+        return None
+    _, later = _new_data(mesh, model, versions)
+    return None if later else versions[-1].version
 
 
 def rows_since(mesh: Mesh, model: ModelSpec, moment: datetime) -> int:
