@@ -51,7 +51,8 @@ def test_what_is_there_may_be_named_and_a_products_file_is_checked_too(workspace
     more = (
         "rollout: {steps: [10%], alarms: [bias, {kpi: shop.returns}]}\n"
         "monitor: {slices: [model_version, {column: score, edges: [0.5]}, {column: amount, edges: [10]}],"
-        " bias: {facets: [{column: customer, groups: ['7']}]}, drift_share: 25%, drift: {columns: {score: {method: psi}}}}"
+        " bias: {facets: [{column: customer, groups: ['7']}]}, drift_share: 25%,"
+        " drift: {columns: {score: {method: psi}}}}"
     )
     text = MODEL.replace("monitor: {window: 2d, drift_share: 0.3}\n", "").replace("[drift]", "[drift, bias]")
     write(workspace_dir, "domains/shop/churn/model.yaml", text + more)
