@@ -10,14 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
 from mesh_catalog.catalog.rollouts import open_rollout
-from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
+from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_run, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
@@ -187,7 +187,7 @@ def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime, span: Span | Non
     if span is None:
         return _scored_window(mesh, model, records, newest_versions(records, model.monitor.window), number, at=at)
     kept = chosen_versions(records, span)
-    return _scored_window(mesh, model, records, kept, _scorer(mesh, kept) or number, at=_committed(kept))
+    return _scored_window(mesh, model, records, kept, _scorer(mesh, kept) or number, at=_there(mesh, kept))
 
 
 def past_window(window: Window, verdict: VerdictRecord) -> Window:
@@ -202,7 +202,7 @@ def past_window(window: Window, verdict: VerdictRecord) -> Window:
     kept = [record for record in records if first <= record.version <= last]
     if model is None or not kept or verdict.model_version is None:
         raise NotFoundError(f"{window.subject}: {verdict.current} is not in the catalog any more.")
-    return _scored_window(mesh, model, records, kept, verdict.model_version, at=_committed(kept))
+    return _scored_window(mesh, model, records, kept, verdict.model_version, at=_there(mesh, kept))
 
 
 def _scored_window(
@@ -258,7 +258,7 @@ def product_window(
         current=_part(kept, whole=kept[0].version <= appended_from(records, kept[-1].version)),
         baseline=_part(before) if before else None,
         event_time=product.contract.event_time,
-        at=at if span is None else _committed(kept),
+        at=at if span is None else _there(mesh, kept),
     )
 
 
@@ -409,9 +409,10 @@ def _scorer(mesh: Mesh, kept: Sequence[VersionRecord]) -> int | None:
     return rows.most_common(1)[0][0] if rows else None
 
 
-def _committed(kept: Sequence[VersionRecord]) -> datetime:
-    """The moment of a window of before: when its last rows were there."""
-    return kept[-1].committed_at.replace(microsecond=0)
+def _there(mesh: Mesh, kept: Sequence[VersionRecord]) -> datetime:
+    """The moment of a window of before, to the second: when the run that made its last rows had ended."""
+    run = read_run(mesh.catalog, kept[-1].run_id)
+    return (run.finished_at or kept[-1].committed_at).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def own_names(window: Window, columns: Iterable[Column]) -> set[str | None]:
