@@ -8,8 +8,9 @@
 - plain: `df.write.format("delta").mode("overwrite")`.
 - rules: published through the product with 20 row rules, `profile: false`.
 - profile: the same with the profile of every column.
-- two passes: what a user would do instead: the plain write, then one more scan that counts the 20 rules and, of every
-  column, nulls, extremes, moments, three percentiles and an estimate of its distinct values.
+- two passes: what a user would do instead: a plain write, then one more scan that counts the 20 rules and, of every
+  column, nulls, extremes, moments, three percentiles and an estimate of its distinct values. Its table is its own: what
+  a scan leaves in memory of a table's log would spare the next write that look.
 
 Then a 300-row batch appended to a table of 300, with the time of each step, and the profile publish of half the rows.
 Each figure is a median of the rounds after one unmeasured; the ratios are medians of each round's own ratio.
@@ -135,19 +136,20 @@ class Bench:
     def frame(self) -> DataFrame:
         return self.spark.read.parquet(str(self.root / "landing" / "large" / "*.parquet"))
 
-    def plain(self) -> None:
-        self.frame().write.format("delta").mode("overwrite").save(str(self.root / "plain"))
+    def plain(self, name: str = "plain") -> None:
+        self.frame().write.format("delta").mode("overwrite").save(str(self.root / name))
 
     def publish(self, name: str) -> None:
         result = publish_product(self.spark, self.mesh, self.mesh.workspace.product(f"bench.{name}"))
         if result.outcome != "published":
             raise SystemExit(f"bench.{name}: {result.outcome}")
 
-    def second_pass(self) -> None:
-        """Count the rules and profile the columns of the table that `plain` wrote."""
+    def two_passes(self) -> None:
+        """Write plainly, then count the rules and profile the columns of what was written."""
         from pyspark.sql import functions as F
 
-        table = self.spark.read.format("delta").load(str(self.root / "plain"))
+        self.plain("two_passes")
+        table = self.spark.read.format("delta").load(str(self.root / "two_passes"))
         rules = [f"d{n} >= -1000" for n in range(8)] + [f"i{n} is not null" for n in range(INTEGERS)]
         rules += [f"i{n} >= 0" for n in range(INTEGERS)] + [f"char_length(s{n}) <= 20" for n in range(4)]
         found = [F.count_if(~F.expr(rule)).alias(f"rule{n}") for n, rule in enumerate(rules)]
@@ -172,7 +174,7 @@ def compare(bench: Bench, rows: int, rounds: int) -> dict[str, Any]:
         "plain": bench.plain,
         "rules": lambda: bench.publish("ruled"),
         "profile": lambda: bench.publish("profiled"),
-        "second pass": bench.second_pass,
+        "two passes": bench.two_passes,
     }
     for action in actions.values():
         action()
@@ -188,7 +190,7 @@ def compare(bench: Bench, rows: int, rounds: int) -> dict[str, Any]:
         "seconds": {name: round(statistics.median(one[name] for one in found), 2) for name in actions},
         "profile / plain": ratio(lambda one: one["profile"] / one["plain"]),
         "rules / plain": ratio(lambda one: one["rules"] / one["plain"]),
-        "two passes / profile": ratio(lambda one: (one["plain"] + one["second pass"]) / one["profile"]),
+        "two passes / profile": ratio(lambda one: one["two passes"] / one["profile"]),
     }
 
 
