@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from mesh_catalog.errors import nearest
 from mesh_catalog.specs import BudgetSpec, KpiTrigger, RetrainSpec, TriggerKind, TuneSpec, split_name
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import PERCENT, Section
 
 __all__ = ["read_retrain", "read_tune"]
 
@@ -36,7 +36,6 @@ _NEEDS: Final[Mapping[str, tuple[str, str]]] = {
 _DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
 _BUDGET: Final = re.compile(r"\s*(\d{1,4})\s+(?:per|a)\s+(day|week|month|year)\s*")
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_PERCENT: Final = re.compile(r"\s*(\d{1,3}(?:\.\d{1,3})?)\s*%\s*")
 _WINDOWS: Final = ("as_split", "all", "since_drift")
 
 
@@ -91,9 +90,9 @@ def read_tune(model: Section) -> TuneSpec:
 
 def k_of_n(section: Section, key: str) -> tuple[int, int] | None:
     """`2 of 3`; None where the key is absent."""
-    text = section.optional_text(key)
-    if text is None:
+    if key not in section:
         return None
+    text = str(section.data[key])
     match = _DEBOUNCE.fullmatch(text)
     needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= needed <= of:
@@ -106,7 +105,7 @@ def ratio(section: Section, key: str, *, most: float = 10.0) -> float | None:
     value = section.data.get(key)
     if value is None:
         return None
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    match = PERCENT.fullmatch(value) if isinstance(value, str) else None
     found = float(match[1]) / 100 if match else value
     if not _is_number(found) or not 0 < found <= most:
         raise section.error(f"'{key}' must be a share such as 10% or 0.1.", key)
@@ -140,7 +139,7 @@ def _on(section: Section) -> tuple[TriggerKind, ...]:
 def _cooldown(section: Section) -> tuple[timedelta, float | None]:
     """`3d`, or `45%` of what the champion learned from."""
     value = section.data.get("cooldown")
-    if isinstance(value, str) and _PERCENT.fullmatch(value):
+    if isinstance(value, str) and PERCENT.fullmatch(value):
         return timedelta(0), ratio(section, "cooldown")
     try:
         return section.duration("cooldown") or timedelta(0), None
@@ -159,9 +158,9 @@ def _since_rows(section: Section) -> int:
 
 
 def _budget(section: Section) -> BudgetSpec | None:
-    text = section.optional_text("budget")
-    if text is None:
+    if "budget" not in section:
         return None
+    text = str(section.data["budget"])
     match = _BUDGET.fullmatch(text)
     if match is None or int(match[1]) < 1:
         raise section.error(f"budget '{text[:40]}' must read like 4 per month.", "budget")
@@ -169,9 +168,9 @@ def _budget(section: Section) -> BudgetSpec | None:
 
 
 def _window(section: Section) -> Any:
-    text = section.optional_text("window")
-    if text is None or text in _WINDOWS:
-        return text or "as_split"
+    text = str(section.data.get("window") or "as_split")
+    if text in _WINDOWS:
+        return text
     try:
         found = section.duration("window")
     except ValueError as error:
