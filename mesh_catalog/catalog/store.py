@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
+    JSON,
     URL,
     ColumnElement,
     Connection,
@@ -256,6 +257,9 @@ def _insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[st
     names = list(rows[0])
     columns = [[row[name] for row in rows] for name in names]
     if connection.dialect.name == "postgresql":
+        for index, name in enumerate(names):
+            if isinstance(table.c[name].type, JSON):
+                columns[index] = [None if value is None else canonical_json(value) for value in columns[index]]
         _insert_arrays(connection, table, names, columns, clash)
         return
     quote = connection.dialect.identifier_preparer.quote
