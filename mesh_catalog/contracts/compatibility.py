@@ -191,7 +191,7 @@ def _rights(old: Rights, new: Rights) -> Iterator[Difference]:
             continue
         for one in (one for one in before or () if after is not None and one not in after):
             sentence = f"the {what} '{one}' is allowed no more"
-            uses = _BY_PURPOSE if what == "purpose" else frozenset((one,))  # type: ignore[arg-type]
+            uses = _BY_PURPOSE if what == "purpose" else frozenset((one,))
             yield Difference(kind="breaking", column=None, sentence=sentence, uses=uses)
         if before is not None and (after is None or set(after) - set(before)):
             yield Difference(kind="additive", column=None, sentence=f"more {what}s are allowed")
