@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mesh_catalog.alerts.affected import Affected, Upstream, affected_models, upstream_drift
 from mesh_catalog.alerts.channels import wants_warnings
 from mesh_catalog.alerts.notify import Concerned, Notice, notify, resolve
-from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
+from mesh_catalog.catalog.verdicts import Measure, VerdictRecord, read_verdicts
 from mesh_catalog.errors import MeshError
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
     if not verdicts:
         return Told()
     around, subject = _Neighbours(mesh), verdicts[0].subject
-    whole = {verdict.kind: _badness(verdict) for verdict in verdicts if not verdict.slice}
-    worth = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get(one.kind, 0))]
+    whole = {(verdict.kind, verdict.current): _badness(verdict) for verdict in verdicts if not verdict.slice}
+    worth = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get((one.kind, one.current), 0))]
     alerts = tuple(alert for verdict in worth if (alert := _tell(mesh, verdict, around)) is not None)
     if verdicts[0].subject_kind == "model":
         return Told(alerts=alerts, upstream=around.upstream(subject))
@@ -69,7 +69,8 @@ def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
 
 
 def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
-    """Alert of a verdict that fails, and close the alert of one that passes; `not_run` changes nothing.
+    """Alert of a verdict that fails, and close the alert of one that passes; `not_run` changes nothing, nor does one on
+    a window of before, where a newer one could be judged.
 
     One that warns becomes an alert where a channel of those who would be told asks for warnings; elsewhere it is kept
     as a verdict and no more, and leaves an alert of before as it is.
@@ -85,7 +86,7 @@ def tell_verdict(mesh: Mesh, verdict: VerdictRecord) -> AlertRecord | None:
 
 def _tell(mesh: Mesh, verdict: VerdictRecord, around: _Neighbours) -> AlertRecord | None:
     key = f"{verdict.kind}:{verdict.subject}" + (f":{verdict.slice}" if verdict.slice else "")
-    if verdict.outcome == "not_run":
+    if verdict.outcome == "not_run" or _overtaken(mesh, verdict):
         return None
     if verdict.outcome == "pass":
         return resolve(mesh, verdict.subject, verdict.kind, dedup_key=key)
@@ -113,6 +114,14 @@ def _tell(mesh: Mesh, verdict: VerdictRecord, around: _Neighbours) -> AlertRecor
         concerned=concerned,
     )
     return notify(mesh, notice).alert
+
+
+def _overtaken(mesh: Mesh, verdict: VerdictRecord) -> bool:
+    """Whether a newer window has been judged by the same monitor, so that this one is history."""
+    ends = verdict.window_to
+    known = read_verdicts(mesh.catalog, verdict.subject, kind=verdict.kind, slice=verdict.slice)
+    later = (one for one in known if ends is not None and one.window_to is not None and one.window_to > ends)
+    return any(one.outcome != "not_run" for one in later)
 
 
 def _badness(verdict: VerdictRecord) -> int:

@@ -89,10 +89,13 @@ def _check_parameters(workspace: Workspace) -> list[DocumentError]:
     for model in workspace.models.values():
         from mesh_catalog.models.algorithms import check_parameters  # late: only where there is a model
 
-        try:
-            check_parameters(model.algorithm, model.parameters)
-        except InputError as error:
-            found.append(read_document(model.path).error(str(error), "algorithm"))
+        bounds = [{name: pair[end] for name, pair in model.tune.parameters.items()} for end in (0, 1)]
+        for place, parameters in (("algorithm", model.parameters), *(("tune", one) for one in bounds)):
+            try:
+                check_parameters(model.algorithm, parameters)
+            except InputError as error:
+                found.append(read_document(model.path).error(str(error), place))
+                break
     return found
 
 

@@ -30,11 +30,14 @@ _REFUSED = 3
 @click.argument("subject", metavar="MODEL_OR_PRODUCT")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only this monitor; may be repeated.")
 @click.option("--slice", "slices", multiple=True, help="Only these rows, for example 'channel = web'; may be repeated.")
+@click.option(
+    "--window", metavar="FROM..TO", help="The rows of these event times instead of the newest: 2026-02-12..2026-02-18."
+)
 @click.option("--replay", metavar="VERDICT", help="Judge an old verdict's window again, and say whether it is equal.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
-    help="Keep what this JSON of Evidently's says of drift as the newest window's verdict, and judge nothing else.",
+    help="Keep what this JSON of Evidently's says of drift as the window's verdict, and judge nothing else.",
 )
 @click.option("--fail-on", type=click.Choice(("fail", "warn")), help="Exit with 3 where a verdict is so bad, or worse.")
 @click.option("--open", "open_report", is_flag=True, help="Open the reports in a browser.")
@@ -44,6 +47,7 @@ def command(
     subject: str,
     kinds: tuple[str, ...],
     slices: tuple[str, ...],
+    window: str | None,
     replay: str | None,
     report: Path | None,
     fail_on: str | None,
@@ -54,23 +58,28 @@ def command(
     """Judge the newest window of a model's predictions, or of a product's rows.
 
     Runs every monitor that `monitor:` of model.yaml (or monitor.yaml of a product) asks for, keeps each verdict with
-    Evidently's report of it, and prints one row a verdict. `mesh retrain` acts on them. Only attribution drift starts
-    Spark. Whatever the verdicts are, the exit code is 0, but with --fail-on.
+    Evidently's report of it, and prints one row a verdict. Where labels came late, the windows that waited for them
+    are judged again. `mesh retrain` acts on the verdicts. Only attribution drift starts Spark. Whatever the verdicts
+    are, the exit code is 0, but with --fail-on.
 
     \b
     Example:
       mesh monitor payments.fraud --open
-      mesh monitor payments.fraud --report drift.json
+      mesh monitor payments.fraud --report drift.json --window 2026-02-12..2026-02-18
     """
     from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.verdicts import tell_verdicts
     from mesh_catalog.cli.output import progress
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.monitoring.run import record_report, replay_verdict, run_monitors
+    from mesh_catalog.monitoring.span import Span
     from mesh_catalog.settings import load_settings
 
     if report is not None and (kinds or slices or replay is not None):
         raise click.UsageError("--report is a verdict of its own: leave --kind, --slice and --replay out.")
+    if window is not None and replay is not None:
+        raise click.UsageError("--replay judges the verdict's own window: leave --window out.")
+    span = Span.parse(window) if window is not None else None
     with open_mesh(load_settings(master=master)) as mesh:
         spec = _subject(mesh, subject)
 
@@ -80,21 +89,22 @@ def command(
                 again = replay_verdict(mesh, spec, replay, session=session)
             _print_replay(again, as_json=as_json)
             return
-        with progress(f"judges the newest window of {subject}" if report is None else f"reads {report}"):
+        with progress(f"judges {window or 'the newest window'} of {subject}" if report is None else f"reads {report}"):
             if report is not None:
-                run = record_report(mesh, spec, report)
+                run = record_report(mesh, spec, report, span=span)
             else:
                 run = run_monitors(
                     mesh,
                     spec,
                     kinds=kinds or None,  # type: ignore[arg-type]
                     slices=slices or None,
+                    span=span,
                     session=session,
                 )
-        told = tell_verdicts(mesh, run.verdicts)
+        told = tell_verdicts(mesh, (*run.verdicts, *run.late))
     _print(run, spec, told, as_json=as_json)
     if open_report:
-        for verdict in run.verdicts:
+        for verdict in (*run.verdicts, *run.late):
             if verdict.report_html and verdict.outcome != "not_run":
                 click.launch(verdict.report_html)
     if run.errors:
@@ -120,22 +130,26 @@ def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, told: Told, *, as_jso
     from mesh_catalog.specs import ModelSpec
 
     if as_json:
-        document = {"subject": run.subject, "outcome": run.outcome, "verdicts": run.verdicts}
+        document = {"subject": run.subject, "outcome": run.outcome, "verdicts": run.verdicts, "late": run.late}
         around = {"upstream": told.upstream.to_dict() if told.upstream else None, "downstream": told.downstream}
         emit_json({**document, **around, "errors": [str(error) for error in run.errors]})
         return
-    if len(run.verdicts) == 1:
+    everything = (*run.verdicts, *run.late)
+    if len(everything) == 1:
         _print_measures(run.verdicts[0])
     for verdict in run.verdicts[:1]:
         day = f"window to {verdict.window_to:%Y-%m-%d %H:%M}" if verdict.window_to else "window"
         version = f", v{verdict.model_version}" if verdict.model_version is not None else ""
         click.echo(f"{run.subject}   {day}   {verdict.current}{version}")
     if run.verdicts:
-        print_table([_row(verdict) for verdict in run.verdicts], ("monitor", "rows", "verdict", "id", "reason"))
+        print_table(
+            [_row(verdict, verdict in run.late) for verdict in everything],
+            ("monitor", "rows", "verdict", "id", "reason"),
+        )
     for line in told.lines:
         click.echo(line)
-    folders = {verdict.report_html.rpartition("/")[0] for verdict in run.verdicts if verdict.report_html}
-    if len(run.verdicts) == 1:
+    folders = {verdict.report_html.rpartition("/")[0] for verdict in everything if verdict.report_html}
+    if len(everything) == 1:
         click.echo(f"report: {run.verdicts[0].report_html}", err=True)
     else:
         click.echo("".join(f"reports: {folder}\n" for folder in sorted(folders)), nl=False, err=True)
@@ -157,8 +171,11 @@ def _print_measures(verdict: VerdictRecord) -> None:
         click.echo(f"and {len(measures) - _SHOWN:,} more: --json", err=True)
 
 
-def _row(verdict: VerdictRecord) -> tuple[str, ...]:
-    return verdict.kind.replace("_", " "), verdict.slice or "all", verdict.outcome, verdict.id[:8], verdict.reason
+def _row(verdict: VerdictRecord, late: bool) -> tuple[str, ...]:
+    rows = verdict.slice or "all"
+    if late and verdict.window_to is not None:
+        rows += f", to {verdict.window_to:%Y-%m-%d %H:%M}"
+    return verdict.kind.replace("_", " "), rows, verdict.outcome, verdict.id[:8], verdict.reason
 
 
 def _measure_row(measure: Measure) -> tuple[str, ...]:

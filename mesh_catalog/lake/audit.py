@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord, CheckVerdict
-from mesh_catalog.errors import BatchRefusedError, StorageError, listed
-from mesh_catalog.lake.checks import BatchCounts, ConformedBatch, Finding, judge_counts
+from mesh_catalog.errors import BatchRefusedError, StorageError
+from mesh_catalog.lake.checks import BatchCounts, ConformedBatch, Finding, failed_lines, judge_counts
 from mesh_catalog.lake.collect import FilesProfile, profile_files
 from mesh_catalog.lake.manifest import Manifest, Member, store_manifest
 from mesh_catalog.lake.messages import conflict
@@ -237,20 +237,12 @@ class Audit:
         readers = (
             f"readers stay on v{self.earlier_version}" if self.earlier_version is not None else "nothing was written"
         )
-        lines = [f"{self._contract.id}   refused, {readers}"]
-        width = max(len(check.text) for check in failed)
-        for check in failed:
-            count = "" if check.broken_count is None else f"{check.broken_count:>9,} rows break it"
-            keys = f"   e.g. {listed(check.example_keys)}" if check.example_keys else ""
-            unrun = "could not be run: " if check.verdict == "not_run" else ""
-            reason = f"   {unrun}{check.reason}" if check.reason else ""
-            lines.append(f"  {check.text:<{width}}  {count}{keys}{reason}".rstrip())
         or_unrun = " or could not be run" if any(check.verdict == "not_run" for check in failed) else ""
-        lines.append(
+        last = (
             f"  {len(failed)} of {len(self.checks)} checks failed{or_unrun}; nothing was written. "
             f"The rows: mesh show {self._contract.id} --refused"
         )
-        return "\n".join(lines)
+        return "\n".join([f"{self._contract.id}   refused, {readers}", *failed_lines(failed), last])
 
     def _store(
         self, found: FilesProfile, total_rows: int | None, counts: BatchCounts, together: tuple[Member, ...]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.runs import CheckRecord
 from mesh_catalog.contracts.contract import ROW_RULES, SET_RULES, Column, Contract, Rule
+from mesh_catalog.errors import listed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -26,9 +27,11 @@ __all__ = [
     "conform",
     "constraint_rules",
     "constraints",
+    "failed_lines",
     "judge_counts",
     "quoted",
     "row_condition",
+    "row_rules",
 ]
 
 EXAMPLE_LIMIT = 5
@@ -91,13 +94,14 @@ def constraints(contract: Contract) -> dict[str, str]:
 def constraint_rules(contract: Contract) -> dict[str, tuple[Rule, str]]:
     """The rule and the SQL of each of `constraints`."""
     found: dict[str, tuple[Rule, str]] = {}
-    for rule, column in _row_rules(contract):
+    for rule, column in row_rules(contract):
         if rule.severity == "error" and rule.threshold is None and not column.personal:
             found["mesh_" + re.sub(r"\W", "_", rule.id).lower()] = rule, row_condition(rule, column)
     return found
 
 
-def _row_rules(contract: Contract) -> list[tuple[Rule, Column]]:
+def row_rules(contract: Contract) -> list[tuple[Rule, Column]]:
+    """The rules that hold or break for one row alone, each with its column."""
     pairs = [(rule, contract.column(rule.column or "")) for rule in contract.rules if rule.kind in ROW_RULES]
     return [(rule, column) for rule, column in pairs if column is not None]
 
@@ -118,7 +122,7 @@ class ConformedBatch:
         """Rule id → SQL that is true where the row keeps it, for every row rule."""
         found = {rule.id: f"not {quoted(flag)}" for flag, rule in self.type_rules.items()}
         found |= {rule.id: text for rule, text in self.mode_rules}
-        return found | {rule.id: row_condition(rule, column) for rule, column in _row_rules(self.contract)}
+        return found | {rule.id: row_condition(rule, column) for rule, column in row_rules(self.contract)}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -317,6 +321,19 @@ def judge_counts(
         now: For freshness.
     """
     return [_judge(rule, counts, total_rows, newest_event_at, findings, now) for rule in rules]
+
+
+def failed_lines(failed: Sequence[CheckRecord]) -> list[str]:
+    """A line a check, for the message of a refusal: which rule, how often, which rows."""
+    width = max(len(check.text) for check in failed)
+    lines = []
+    for check in failed:
+        count = "" if check.broken_count is None else f"{check.broken_count:>9,} rows break it"
+        keys = f"   e.g. {listed(check.example_keys)}" if check.example_keys else ""
+        unrun = "could not be run: " if check.verdict == "not_run" else ""
+        reason = f"   {unrun}{check.reason}" if check.reason else ""
+        lines.append(f"  {check.text:<{width}}  {count}{keys}{reason}".rstrip())
+    return lines
 
 
 def _judge(

@@ -239,18 +239,20 @@ def publish_adopted(mesh: Mesh, product: ProductSpec) -> PublishResult:
     """Make the newest version of a table that others write known to readers; no Spark is needed.
 
     Raises:
-        RefusedError: It lacks what the contract promises. Readers stay on the version they had.
+        RefusedError: It lacks what the contract promises, or breaks a rule. Readers stay on the version they had.
         StorageError: The table cannot be read.
     """
     require_publishable(mesh, product)
     started = time.monotonic()
     noted = note_newest_version(mesh, product.contract)
-    found = noted or latest_version(mesh.catalog, product.name)
+    if noted is not None:
+        return published(mesh, product.name, noted.run_id, started)
+    found = latest_version(mesh.catalog, product.name)
     assert found is not None
     return PublishResult(
         product=product.name,
         run_id=found.run_id,
-        outcome="unchanged" if noted is None else "published",
+        outcome="unchanged",
         version=found.version,
         rows=found.rows,
         total_rows=found.total_rows,

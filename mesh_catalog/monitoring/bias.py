@@ -227,4 +227,5 @@ BIAS = Monitor(
     applies=lambda window: window.model is not None and window.model.kind == "binary" and bool(window.spec.bias.facets),
     reference=lambda window: (window.training, window.baseline_text, window.labels_text),
     judge=judge_bias,
+    labelled=True,
 )

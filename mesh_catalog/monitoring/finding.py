@@ -49,6 +49,8 @@ class Monitor:
     """Looks up what is known of before and names it in the window, once, so that all that follows sees the same."""
     sliced: bool = True
     """Whether slices mean anything to it."""
+    labelled: bool = False
+    """Whether it is to judge a window again when more of its labels have come."""
 
 
 def not_run(reason: str, measures: Sequence[Measure] = ()) -> Finding:

@@ -19,14 +19,21 @@ from mesh_catalog.catalog.verdicts import Measure, VerdictRecord, read_verdict, 
 from mesh_catalog.errors import MeshError, NotFoundError
 from mesh_catalog.lake.profiles import load_profile
 from mesh_catalog.models.evaluate import LOSS_DEVIATION, ScoreCounts, log_losses
-from mesh_catalog.models.frame import SPLIT
+from mesh_catalog.models.frame import MODEL_VERSION, SPLIT
 from mesh_catalog.monitoring.degradation import Losses, PastLosses, choose_reference, judge_losses
 
 if TYPE_CHECKING:
     from mesh_catalog.monitoring.window import Window
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["counted_losses", "judge_against_before", "judged_by_losses", "pin_losses", "reference_names"]
+__all__ = [
+    "counted_losses",
+    "judge_against_before",
+    "judged_by_losses",
+    "pin_losses",
+    "reference_names",
+    "verdict_losses",
+]
 
 _METHOD = "loss"
 _NAME_LENGTH = 12
@@ -35,8 +42,8 @@ _LOOKED_AT = 200
 
 
 def judged_by_losses(window: Window) -> bool:
-    """Whether the section asks for the test; slices are judged by the metric, since their test rows are not known."""
-    return window.model is not None and window.spec.performance.by == "losses" and window.slice.column is None
+    """Whether the section asks for the test."""
+    return window.model is not None and window.spec.performance.by == "losses"
 
 
 def counted_losses(counts: ScoreCounts, metric: str) -> Losses:
@@ -78,6 +85,14 @@ def judge_against_before(window: Window, losses: Losses) -> Measure:
     )
 
 
+def verdict_losses(verdict: VerdictRecord) -> tuple[float | None, float | None]:
+    """Mean loss of a verdict's rows and of those that they were held against; None where not judged by losses."""
+    told = next((one.details for one in verdict.measures if one.method == _METHOD), None)
+    if told is None or not told.get("reference_rows"):
+        return None, None
+    return float(told["mean"]), float(told["reference_mean"])
+
+
 def pin_losses(window: Window) -> Window:
     """The window that says what it is held against, where it is judged by losses."""
     return replace(window, pinned_losses=reference_names(window)) if judged_by_losses(window) else window
@@ -86,7 +101,8 @@ def pin_losses(window: Window) -> Window:
 def reference_names(window: Window) -> tuple[str, ...]:
     """What the window is held against: `v3` is that champion's test window, else the beginning of a verdict's id.
 
-    A window that could not be judged, for want of anything before it, is a reference too: something has to begin.
+    A window that could not be judged, for want of anything before it, is a reference too: something has to begin. A
+    slice is held against its own windows, since which of the test window's rows were its is not known.
     """
     if window.pinned_losses is not None:
         return window.pinned_losses
@@ -95,7 +111,8 @@ def reference_names(window: Window) -> tuple[str, ...]:
         return ()
     chain = _chain(window, model, window.champion)
     numbers = [one.version for one in chain]
-    known = [past for one in chain if (past := _test_window(window, model, one)) is not None]
+    tested = chain if window.slice.column in (None, MODEL_VERSION) else []
+    known = [past for one in tested if (past := _test_window(window, model, one)) is not None]
     known += _windows(window, numbers)
     return tuple(one.name for one in choose_reference(known, before=begins, windows=window.spec.performance.windows))
 
@@ -159,7 +176,9 @@ def _moments(model: ModelSpec, version: ModelVersionRecord) -> tuple[float, floa
 
 def _windows(window: Window, champions: Sequence[int]) -> Iterator[PastLosses]:
     """The windows of these champions that did not fail, newest first."""
-    found = read_verdicts(window.mesh.catalog, window.subject, kind="performance", limit=_LOOKED_AT)
+    found = read_verdicts(
+        window.mesh.catalog, window.subject, kind="performance", slice=str(window.slice), limit=_LOOKED_AT
+    )
     for verdict in found:
         if verdict.outcome != "fail" and verdict.model_version in champions and verdict.current != str(window.current):
             past = _past(verdict)

@@ -91,7 +91,7 @@ def judge_metrics(
 
 def _limits(spec: PerformanceSpec, metric: str, known: float | None) -> dict[str, float]:
     """Limit by metric: what the section names, and the model's metric against its value on the test window."""
-    limits = dict(spec.at_least)
+    limits = {**spec.at_least, **spec.at_most}
     if metric not in limits and known is not None:
         worse = 1 + spec.loses if metric in LESS_IS_BETTER else 1 - spec.loses
         limits[metric] = known * worse if known >= 0 else known - spec.loses * abs(known)

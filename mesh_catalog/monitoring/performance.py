@@ -17,6 +17,7 @@ from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
 from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
+from mesh_catalog.monitoring.late import COVERAGE
 from mesh_catalog.monitoring.losses import (
     counted_losses,
     judge_against_before,
@@ -104,11 +105,15 @@ def _judged(
 ) -> Finding:
     missing, rows = coverage.details["missing"], coverage.details["rows"]
     note = f"; {missing:,} of {rows:,} labels are still missing" if missing else ""
+    against = judge_against_before(window, losses) if losses is not None else None
+    first = against is not None and against.outcome == "not_run" and window.slice.column is not None
+    by_test = against is None or first  # nothing of the slice is known from before: the metric's limit holds
     spec = window.spec.performance
-    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=losses is None)
-    if losses is None:
+    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=by_test)
+    if against is None:
         return found
-    against = judge_against_before(window, losses)
+    if first:
+        return replace(found, measures=(*found.measures, against))
     decides = against.outcome == "fail" or (found.outcome == "pass" and against.outcome == "not_run")
     return replace(
         found,
@@ -131,7 +136,7 @@ def _coverage(window: Window, came: int, total: int, *, strange: int) -> Measure
         wanted = max(spec.labels_rows, int(np.ceil(spec.labels_share * total)))
         reason = f"{came:,} of {total:,} labels have come, {wanted:,} are needed"
     return Measure(
-        method="share of labels",
+        method=COVERAGE,
         score=share,
         threshold=spec.labels_share,
         low=low,
@@ -154,4 +159,5 @@ PERFORMANCE = Monitor(
     reference=_pins,
     pin=pin_losses,
     judge=judge_performance,
+    labelled=True,
 )

@@ -31,6 +31,7 @@ from mesh_catalog.monitoring.error_estimate import ESTIMATED_ERROR
 from mesh_catalog.monitoring.estimate import ESTIMATED_PERFORMANCE
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run, worst
 from mesh_catalog.monitoring.foreign_report import REPORT_PIN, read_evidently_report, reported_drift
+from mesh_catalog.monitoring.late import late_windows
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
 from mesh_catalog.monitoring.quality import DATA_QUALITY
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.monitoring.report import ReportFiles
+    from mesh_catalog.monitoring.span import Span
     from mesh_catalog.specs import ModelSpec, ProductSpec
 
 __all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "record_report", "replay_verdict", "run_monitors"]
@@ -74,16 +76,18 @@ MONITORS: tuple[Monitor, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorRun:
-    """What the monitors of a subject said of its newest window."""
+    """What the monitors of a subject said of its newest window, or of the one that was asked for."""
 
     subject: str
     verdicts: tuple[VerdictRecord, ...]
+    late: tuple[VerdictRecord, ...] = ()
+    """On windows of before, for which more labels have come since they were judged."""
     errors: tuple[MeshError, ...] = ()
     """Of monitors that could not judge; the others' verdicts are kept."""
 
     @property
     def outcome(self) -> Outcome:
-        return worst([verdict.outcome for verdict in self.verdicts])
+        return worst([verdict.outcome for verdict in (*self.verdicts, *self.late)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,35 +125,49 @@ def run_monitors(
     *,
     kinds: Sequence[MonitorKind] | None = None,
     slices: Sequence[str] | None = None,
+    span: Span | None = None,
     session: Callable[[], SparkSession] | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> MonitorRun:
     """Run every monitor that the subject's section asks for, on all rows, on each slice, and on a canary's rows.
 
+    What rests on labels is judged again on the windows of before for which more of them have come.
+
     Args:
         kinds: Only these.
         slices: Only these, as verdicts write them; empty text: all rows together.
+        span: Judge the window within it, and no other.
         session: Opens Spark; without it monitors that need it say so.
         tell: Given a line as each monitor begins.
 
     Raises:
-        NotFoundError: The model has no champion, nothing is scored, or the product was never published.
+        NotFoundError: The model has no champion, nothing is scored, the product was never published, or nothing lies
+            within the span.
         InputError: A slice cannot be read.
     """
-    window = replace(_window(mesh, subject), session=session)
+    window = replace(_window(mesh, subject, span), session=session)
     chosen = [monitor for monitor in MONITORS if monitor.applies(window) and (kinds is None or monitor.kind in kinds)]
-    verdicts, errors = [], []
+    verdicts: list[VerdictRecord] = []
+    late: list[VerdictRecord] = []
+    errors: list[MeshError] = []
+
+    def judge(monitor: Monitor, part: Window, kept: list[VerdictRecord]) -> None:
+        try:
+            kept.append(_judge(monitor, part))
+        except MeshError as error:
+            errors.append(error)
+
     parts = _slices(window, slices)
     for monitor in chosen:
         tell(monitor.title)
         for part in parts:
-            if part.column is not None and not monitor.sliced:
-                continue
-            try:
-                verdicts.append(_judge(monitor, sliced(window, part)))
-            except MeshError as error:
-                errors.append(error)
-    return MonitorRun(subject=subject.name, verdicts=tuple(verdicts), errors=tuple(errors))
+            if part.column is None or monitor.sliced:
+                judge(monitor, sliced(window, part), verdicts)
+    labelled = [monitor for monitor in chosen if monitor.labelled]
+    for past in late_windows(window, slices) if labelled and span is None else ():
+        for monitor in labelled:
+            judge(monitor, past, late)
+    return MonitorRun(subject=subject.name, verdicts=tuple(verdicts), late=tuple(late), errors=tuple(errors))
 
 
 def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
@@ -165,17 +183,21 @@ def monitor_model(mesh: Mesh, model: ModelSpec) -> VerdictRecord:
     return _judge(DATA_DRIFT, _window(mesh, model))
 
 
-def record_report(mesh: Mesh, subject: ModelSpec | ProductSpec, path: Path) -> MonitorRun:
+def record_report(mesh: Mesh, subject: ModelSpec | ProductSpec, path: Path, *, span: Span | None = None) -> MonitorRun:
     """Keep what a drift report says, that somebody made with Evidently, as the verdict on the subject's newest window.
 
     The same file on the same window is one verdict; where the window was judged before, this verdict is the newer one.
 
+    Args:
+        span: The report is of the window within it.
+
     Raises:
-        NotFoundError: There is no such file, the model has no champion, or nothing is scored or published.
+        NotFoundError: There is no such file, the model has no champion, or nothing is scored or published, or nothing
+            within the span.
         InputError: The file is no report of Evidently 0.7, or says of no column whether it drifted.
     """
     monitor = reported_drift(read_evidently_report(path))
-    return MonitorRun(subject=subject.name, verdicts=(_judge(monitor, _window(mesh, subject)),))
+    return MonitorRun(subject=subject.name, verdicts=(_judge(monitor, _window(mesh, subject, span)),))
 
 
 def replay_verdict(
@@ -208,12 +230,12 @@ def replay_verdict(
     return Replay(kept=kept, again=_record(monitor, window, _find(monitor, window)))
 
 
-def _window(mesh: Mesh, subject: ModelSpec | ProductSpec) -> Window:
+def _window(mesh: Mesh, subject: ModelSpec | ProductSpec, span: Span | None = None) -> Window:
     from mesh_catalog.specs import ModelSpec, MonitorSpec
 
     if isinstance(subject, ModelSpec):
-        return model_window(mesh, subject, at=utc_moment())
-    return product_window(mesh, subject, subject.monitor or MonitorSpec(), at=utc_moment())
+        return model_window(mesh, subject, at=utc_moment(), span=span)
+    return product_window(mesh, subject, subject.monitor or MonitorSpec(), at=utc_moment(), span=span)
 
 
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:

@@ -7,21 +7,23 @@ verdict depends on is a version or a moment in here, so that the same window can
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
 from mesh_catalog.catalog.rollouts import open_rollout
-from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_versions
+from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_run, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
 from mesh_catalog.models.frame import MODEL_VERSION
+from mesh_catalog.monitoring.span import Span, chosen_versions, newest_versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,6 +42,7 @@ __all__ = [
     "losses_text",
     "model_window",
     "own_names",
+    "past_window",
     "pinned_window",
     "product_window",
     "sliced",
@@ -166,11 +169,14 @@ def losses_text(names: Sequence[str]) -> str:
     return f"{_LOSSES}{' '.join(names) or 'none'}"
 
 
-def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
+def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime, span: Span | None = None) -> Window:
     """The newest versions of the predictions whose event times lie within `monitor.window` of the newest one.
 
+    Args:
+        span: The versions within it instead, with the version of the model that scored most of their rows.
+
     Raises:
-        NotFoundError: The model has no champion, or nothing is scored.
+        NotFoundError: The model has no champion, nothing is scored, or nothing within the span.
     """
     number = read_alias(mesh.catalog, model.name, "champion")
     if number is None:
@@ -178,7 +184,36 @@ def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
     records = read_versions(mesh.catalog, model.predictions_name)
     if not records:
         raise NotFoundError(f"{model.name}: nothing is scored yet. Score first: mesh score {model.name}")
-    kept = _newest(records, model.monitor)
+    if span is None:
+        return _scored_window(mesh, model, records, newest_versions(records, model.monitor.window), number, at=at)
+    kept = chosen_versions(records, span)
+    return _scored_window(mesh, model, records, kept, _scorer(mesh, kept) or number, at=_there(mesh, kept))
+
+
+def past_window(window: Window, verdict: VerdictRecord) -> Window:
+    """The window of a verdict on the same model, as it would be judged now: by the labels that there are.
+
+    Raises:
+        NotFoundError: The version that scored its rows, or they, are not in the catalog any more.
+    """
+    mesh, model, found = window.mesh, window.model, _PIN.match(verdict.current)
+    records = read_versions(mesh.catalog, model.predictions_name) if model is not None else []
+    first, last = (int(found["first"]), int(found["last"] or found["first"])) if found else (0, -1)
+    kept = [record for record in records if first <= record.version <= last]
+    if model is None or not kept or verdict.model_version is None:
+        raise NotFoundError(f"{window.subject}: {verdict.current} is not in the catalog any more.")
+    return _scored_window(mesh, model, records, kept, verdict.model_version, at=_there(mesh, kept))
+
+
+def _scored_window(
+    mesh: Mesh,
+    model: ModelSpec,
+    records: Sequence[VersionRecord],
+    kept: Sequence[VersionRecord],
+    number: int,
+    *,
+    at: datetime,
+) -> Window:
     target = latest_version(mesh.catalog, model.target_product)
     return Window(
         mesh=mesh,
@@ -186,7 +221,7 @@ def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
         subject_kind="model",
         spec=model.monitor,
         model=model,
-        current=_part(kept, whole=len(kept) == len(records)),
+        current=_part(kept, whole=kept[0] is records[0]),
         baseline=_scored_before(mesh, kept[0], records, number),
         event_time=model.event_time,
         champion=_champion(mesh, model, number),
@@ -195,29 +230,35 @@ def model_window(mesh: Mesh, model: ModelSpec, *, at: datetime) -> Window:
     )
 
 
-def product_window(mesh: Mesh, product: ProductSpec, spec: MonitorSpec, *, at: datetime) -> Window:
+def product_window(
+    mesh: Mesh, product: ProductSpec, spec: MonitorSpec, *, at: datetime, span: Span | None = None
+) -> Window:
     """The newest batches of a product that lie within `window`; the newest version alone where it replaces its rows.
 
+    Args:
+        span: The batches within it instead; of a product that replaces its rows the newest of them.
+
     Raises:
-        NotFoundError: It was never published.
+        NotFoundError: It was never published, or nothing of it lies within the span.
     """
     records = read_versions(mesh.catalog, product.name)
     if not records:
         raise NotFoundError(f"{product.name}: was never published. Publish it: mesh publish {product.name}")
-    start = appended_from(records, records[-1].version)
-    appended = [record for record in records if record.version >= start]
-    kept = _newest(appended, spec) if records[-1].mode == "append" else records[-1:]
-    before = [record for record in records if record.version < kept[0].version]
-    before = [record for record in before if record.version >= start] if records[-1].mode == "append" else before[-1:]
+    grows, start = records[-1].mode == "append", appended_from(records, records[-1].version)
+    known = [record for record in records if record.version >= start] if grows else records
+    kept = newest_versions(known, spec.window) if span is None else chosen_versions(known, span)
+    kept = kept if grows else kept[-1:]
+    before = [record for record in known if record.version < kept[0].version]
+    before = before[-_BASELINE_VERSIONS:] if grows else before[-1:]
     return Window(
         mesh=mesh,
         subject=product.name,
         subject_kind="product",
         spec=spec,
-        current=_part(kept, whole=kept[0].version == start),
-        baseline=_part(before[-_BASELINE_VERSIONS:]) if before else None,
+        current=_part(kept, whole=kept[0].version <= appended_from(records, kept[-1].version)),
+        baseline=_part(before) if before else None,
         event_time=product.contract.event_time,
-        at=at,
+        at=at if span is None else _there(mesh, kept),
     )
 
 
@@ -305,17 +346,6 @@ def checked_slice(window: Window, chosen: Slice) -> Slice:
     return replace(chosen, problem=problem)
 
 
-def _newest(records: Sequence[VersionRecord], spec: MonitorSpec) -> list[VersionRecord]:
-    """The versions of the newest window, oldest first."""
-    kept = [records[-1]]
-    newest = max((record.event_to for record in records if record.event_to is not None), default=None)
-    for record in reversed(records[:-1]):
-        if newest is None or record.event_from is None or record.event_from < newest - spec.window:
-            break
-        kept.append(record)
-    return kept[::-1]
-
-
 def _part(records: Sequence[VersionRecord], *, whole: bool = False) -> Part:
     return Part(
         product=records[0].product,
@@ -363,6 +393,26 @@ def _scored_before(mesh: Mesh, start: VersionRecord, records: Sequence[VersionRe
         elif kept:
             break
     return _part(kept) if kept else None
+
+
+def _scorer(mesh: Mesh, kept: Sequence[VersionRecord]) -> int | None:
+    """The version of the model that scored most of these rows; None where no profile tells."""
+    from mesh_catalog.lake.profiles import load_profile
+
+    rows: Counter[int] = Counter()
+    for record in kept:
+        try:
+            column = load_profile(mesh, record.product, record.version).columns.get(MODEL_VERSION)
+        except MeshError:
+            continue
+        rows.update({int(value): count for value, count in ((column.values if column else None) or {}).items()})
+    return rows.most_common(1)[0][0] if rows else None
+
+
+def _there(mesh: Mesh, kept: Sequence[VersionRecord]) -> datetime:
+    """The moment of a window of before, to the second: when the run that made its last rows had ended."""
+    run = read_run(mesh.catalog, kept[-1].run_id)
+    return (run.finished_at or kept[-1].committed_at).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def own_names(window: Window, columns: Iterable[Column]) -> set[str | None]:

@@ -32,6 +32,7 @@ from mesh_catalog.retraining.alarms import (
     verdict_signal,
 )
 from mesh_catalog.retraining.judge import Observations
+from mesh_catalog.retraining.paired import paired_signal
 from mesh_catalog.serving.arms import CHALLENGER, CHAMPION
 from mesh_catalog.serving.traffic import ARM, CHALLENGER_SCORE, CHAMPION_SCORE, ROLLOUT, STEP, shadow_run
 
@@ -119,13 +120,17 @@ def _signal(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord, alarm: Rollout
         kind, own = ALARM_MONITORS[alarm.name], f"{MODEL_VERSION} = {rollout.challenger}"
         parts = (read_verdicts(mesh.catalog, model.name, kind=kind, slice=part) for part in (own, ""))
         verdicts = [one for part in parts for one in part]
-        return verdict_signal(
+        heard = verdict_signal(
             alarm.name,
             verdicts,
             challenger=rollout.challenger,
             began=rollout.event_from,
             step=step.record.event_from,
         )
+        full = alarm.name == "performance" and step.rows >= rollout.plan.bake_rows
+        if heard.state == "rings" or not full:
+            return heard
+        return paired_signal(mesh, model, rollout) or heard
     if step.rows < rollout.plan.bake_rows:  # looked at once, when the bake is full: each look may ring by chance
         return Signal(alarm=str(alarm), state="unheard", reason="is looked at when the bake is full")
     if alarm.name == "ratio":

@@ -2,7 +2,16 @@
 
 from mesh_catalog.specs.dictionary import KpiFormula, KpiGrain, KpiSpec, KpiTarget, TermSpec
 from mesh_catalog.specs.domains import AlertChannel, AlertSpec, DomainSpec
-from mesh_catalog.specs.models import ALGORITHMS, LESS_IS_BETTER, METRICS, FeatureRef, ModelKind, ModelSpec, SplitSpec
+from mesh_catalog.specs.models import (
+    ALGORITHMS,
+    LESS_IS_BETTER,
+    METRICS,
+    MONITOR_METRICS,
+    FeatureRef,
+    ModelKind,
+    ModelSpec,
+    SplitSpec,
+)
 from mesh_catalog.specs.monitors import (
     AttributionSpec,
     BiasSpec,
@@ -45,6 +54,7 @@ __all__ = [
     "ALGORITHMS",
     "LESS_IS_BETTER",
     "METRICS",
+    "MONITOR_METRICS",
     "AlertChannel",
     "AlertSpec",
     "AttributionSpec",

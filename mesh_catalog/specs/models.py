@@ -12,7 +12,16 @@ from mesh_catalog.specs.domains import DomainSpec
 from mesh_catalog.specs.monitors import MonitorSpec
 from mesh_catalog.specs.retraining import GateSpec, RetrainSpec, RolloutSpec, TuneSpec
 
-__all__ = ["ALGORITHMS", "LESS_IS_BETTER", "METRICS", "FeatureRef", "ModelKind", "ModelSpec", "SplitSpec"]
+__all__ = [
+    "ALGORITHMS",
+    "LESS_IS_BETTER",
+    "METRICS",
+    "MONITOR_METRICS",
+    "FeatureRef",
+    "ModelKind",
+    "ModelSpec",
+    "SplitSpec",
+]
 
 ModelKind = Literal["binary", "regression"]
 """What a model predicts: the probability of 1, or a number."""
@@ -22,6 +31,12 @@ METRICS: Mapping[ModelKind, tuple[str, ...]] = {
     "regression": ("mae", "rmse", "r2"),
 }
 """What a model of each kind may be judged by."""
+
+MONITOR_METRICS: Mapping[ModelKind, tuple[str, ...]] = {
+    "binary": (*METRICS["binary"], "f1", "precision", "recall", "specificity"),
+    "regression": (*METRICS["regression"], "mse"),
+}
+"""What the monitors tell of a model of each kind, and may be limited."""
 
 LESS_IS_BETTER = frozenset({"log_loss", "mae", "mape", "mse", "rmse"})
 """Of what is measured, also by the monitors."""

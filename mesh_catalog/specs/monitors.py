@@ -89,7 +89,9 @@ class PerformanceSpec:
     """When a model's metrics on a window are bad, once its labels have come, or as they are estimated without."""
 
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """Least value of each named metric; of an error or a loss the most."""
+    """Least value of each named metric."""
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    """Most value of each named metric of which less is better."""
     by: Literal["metric", "losses"] = "metric"
     """losses: the labelled rows' losses are tested against those of before, in place of the metric's own limit."""
     loses: float = 0.1

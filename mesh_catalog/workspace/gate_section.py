@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mesh_catalog.errors import listed
 from mesh_catalog.specs import LESS_IS_BETTER, FairnessGate, GateSpec, SliceGate, StabilityGate
 from mesh_catalog.workspace.retrain_section import k_of_n, ratio, whole_number
 from mesh_catalog.workspace.section import Section
 
-__all__ = ["read_approval", "read_gate", "read_touches"]
+__all__ = ["read_approval", "read_gate", "read_limits", "read_touches"]
 
 _KEYS: Final = ("beats_champion", "margin", "at_least", "at_most", "slices", "fairness", "latency", "stability")
 _MOST: Final = 1e300
@@ -28,7 +28,6 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
         DocumentError: A key, a metric or a number that is not allowed.
     """
     gate = model.section("gate", _KEYS)
-    losses = tuple(name for name in metrics if name in LESS_IS_BETTER)
     default = GateSpec()
     stability = k_of_n(gate, "stability")
     if stability is not None and not 2 <= stability[1] <= 50:
@@ -36,8 +35,8 @@ def read_gate(model: Section, metrics: Sequence[str]) -> GateSpec:
     return GateSpec(
         beats_champion=gate.number("beats_champion", least=0, most=1, default=default.beats_champion),
         margin=gate.number("margin", least=0, most=1000, default=default.margin),
-        at_least=_limits(gate.section("at_least", metrics)),
-        at_most=_limits(gate.section("at_most", losses)),
+        at_least=read_limits(gate, "at_least", metrics),
+        at_most=read_limits(gate, "at_most", metrics),
         slices=_slices(gate) if "slices" in gate else None,
         fairness=_fairness(gate) if "fairness" in gate else None,
         latency=gate.number("latency", least=0.1, most=1000, default=1) if "latency" in gate else None,
@@ -58,8 +57,17 @@ def read_touches(model: Section) -> tuple[Any, ...]:
     return found
 
 
-def _limits(section: Section) -> dict[str, float]:
-    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1."""
+def read_limits(parent: Section, key: Literal["at_least", "at_most"], metrics: Sequence[str]) -> dict[str, float]:
+    """A number for each metric; all but errors and losses, which have the target's unit, are at most 1.
+
+    Raises:
+        DocumentError: A metric that is not known, or that is better the other way round.
+    """
+    section = parent.section(key, metrics)
+    for name in section.data:
+        if (name in LESS_IS_BETTER) == (key == "at_least"):
+            less, other = ("less", "at_most") if key == "at_least" else ("more", "at_least")
+            raise section.error(f"of '{name}' {less} is better. Write it under {other}.", name)
     return {
         name: section.number(
             name, least=-_MOST if name == "r2" else 0, most=_MOST if name in LESS_IS_BETTER else 1, default=0

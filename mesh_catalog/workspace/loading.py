@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
 from mesh_catalog.workspace.policies import unknown_purposes
 from mesh_catalog.workspace.policies_file import NO_POLICIES, Policies, load_policies
+from mesh_catalog.workspace.policy_references import check_kpi_words, check_model_policy, check_product_policy
 from mesh_catalog.workspace.references import check_consent, check_model, check_rules
 from mesh_catalog.workspace.section import Section
 from mesh_catalog.workspace.source_file import read_source_file
@@ -113,6 +114,7 @@ def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
     """What of a workspace can be read, and what `check_workspace` says of it."""
     loader = _Loader(root)
     workspace = loader.load()
+    loader.errors += _policy_errors(workspace, loader.errors)
     unread = {f"{name}{end}" for name in loader.broken for end in ("", "__training", "__predictions", "__shadow")}
     known = {*workspace.products, *workspace.model_datasets, *unread}
     for product in workspace.products.values():
@@ -122,6 +124,16 @@ def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
         with loader.kept():
             publish_order(workspace, workspace.products)
     return workspace, sorted(loader.errors, key=lambda error: (error.path, error.line or 0))
+
+
+def _policy_errors(workspace: Workspace, known: Sequence[DocumentError]) -> list[DocumentError]:
+    """Words of policies that mean nothing; of KPIs nothing is said where a file of theirs cannot be read."""
+    found = [error for product in workspace.products.values() for error in check_product_policy(product)]
+    for model in workspace.models.values():
+        found += check_model_policy(model, workspace.products)
+        if not any(Path(error.path).name == KPIS_FILE for error in known):
+            found += check_kpi_words(model, workspace.kpis)
+    return found
 
 
 class _Loader:

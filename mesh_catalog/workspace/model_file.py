@@ -62,7 +62,7 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
-    kind: ModelKind = section.choice("kind", tuple(METRICS))  # type: ignore[assignment]
+    kind = _kind(section)
     product, target = _target(section)
     algorithm, parameters = _algorithm(section, ALGORITHMS[kind])
     return ModelSpec(
@@ -92,6 +92,16 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         purposes=section.names("purpose"),
         path=path,
     )
+
+
+def _kind(section: Section) -> ModelKind:
+    if str(section.data.get("kind")).startswith("multi"):
+        raise section.error(
+            "a model tells two classes apart (kind: binary) or predicts a number (kind: regression). Of several classes"
+            " write a binary model for each, its target a column that is 1 for it, else 0: the highest score decides.",
+            "kind",
+        )
+    return section.choice("kind", tuple(METRICS))  # type: ignore[return-value]
 
 
 def _target(section: Section) -> tuple[str, str]:

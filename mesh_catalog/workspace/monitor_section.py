@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
+    MONITOR_METRICS,
     AttributionSpec,
     BiasSpec,
     FacetSpec,
@@ -22,6 +23,7 @@ from mesh_catalog.specs import (
     SliceSpec,
 )
 from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
+from mesh_catalog.workspace.gate_section import read_limits
 from mesh_catalog.workspace.paths import require_inside
 from mesh_catalog.workspace.retrain_section import whole_number
 from mesh_catalog.workspace.section import Section
@@ -32,10 +34,7 @@ MONITOR_FILE: Final = "monitor.yaml"
 _PRODUCT_KEYS: Final = ("window", "drift_share", "drift", "slices", "operations")
 MODEL_KEYS: Final = (*_PRODUCT_KEYS, "performance", "estimate", "bias", "attribution")
 """What may stand under `monitor` of a model."""
-_METRICS: Final = (
-    "roc_auc", "average_precision", "accuracy", "f1", "precision", "recall", "specificity", "log_loss",
-    "rmse", "mae", "mse", "r2", "mape",
-)  # fmt: skip
+_METRICS: Final = tuple(name for metrics in MONITOR_METRICS.values() for name in metrics)
 BIAS_METRICS: Final = ("DPPL", "DI", "DPL", "AD", "RD", "SD", "DAR", "DRR")
 """SageMaker Clarify's names; RD is the equal opportunity difference, DPPL the demographic parity difference."""
 
@@ -108,14 +107,15 @@ def _numbers(section: Section, key: str, known: Sequence[str], *, most: float) -
 
 def _performance(section: Section, key: str) -> PerformanceSpec:
     test = () if key == "estimate" else ("by", "significance", "windows")
-    inner, default = section.section(key, ("at_least", "loses", "labels", *test)), PerformanceSpec()
+    inner, default = section.section(key, ("at_least", "at_most", "loses", "labels", *test)), PerformanceSpec()
     by = inner.choice("by", ("metric", "losses"), default=default.by)
     for word in ("significance", "windows"):
         if word in inner and by != "losses":
             raise inner.error(f"'{word}' is of a test of losses. Add by: losses, or remove it.", word)
     labels = inner.section("labels", ("share", "rows"))
     return PerformanceSpec(
-        at_least=_numbers(inner, "at_least", _METRICS, most=1e12),
+        at_least=read_limits(inner, "at_least", _METRICS),
+        at_most=read_limits(inner, "at_most", _METRICS),
         by=by,  # type: ignore[arg-type]
         loses=inner.number("loses", least=0, most=1, default=default.loses),
         significance=inner.number("significance", least=1e-6, most=0.5, default=default.significance),

@@ -13,11 +13,11 @@ from mesh_catalog.specs import FeatureRef, ModelKind, ModelSpec, ProductSpec
 __all__ = ["check_consent", "check_model", "check_rules"]
 
 _TARGET_BASES: Mapping[ModelKind, tuple[str, ...]] = {
-    "binary": ("boolean", "tinyint", "smallint", "int", "bigint", "string"),
+    "binary": ("boolean", "tinyint", "smallint", "int", "bigint"),
     "regression": ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"),
 }
 _TARGET_WORDS: Mapping[ModelKind, str] = {
-    "binary": "a binary one must be boolean, integer or string",
+    "binary": "a binary one must be a boolean, or 0 and 1: make a column of 0 and 1 for each class",
     "regression": "that of a regression must be a number",
 }
 

@@ -9,11 +9,23 @@ from typing import Any, Final, get_args
 
 from mesh_catalog.errors import nearest
 from mesh_catalog.specs import BudgetSpec, KpiTrigger, RetrainSpec, TriggerKind, TuneSpec, split_name
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import PERCENT, Section
 
 __all__ = ["read_retrain", "read_tune"]
 
-_KEYS: Final = ("on", "debounce", "cooldown", "budget", "window", "since_rows", "every", "new_data", "kpi", "patience")
+_KEYS: Final = (
+    "on",
+    "debounce",
+    "cooldown",
+    "budget",
+    "window",
+    "since_rows",
+    "every",
+    "new_data",
+    "kpi",
+    "patience",
+    "wins_back",
+)
 _WORDS: Final = tuple(kind for kind in get_args(TriggerKind) if kind != "hand")
 _NEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule": ("every", "every: 30d"),
@@ -24,7 +36,6 @@ _NEEDS: Final[Mapping[str, tuple[str, str]]] = {
 _DEBOUNCE: Final = re.compile(r"\s*(\d{1,3})\s+of\s+(\d{1,3})\s*")
 _BUDGET: Final = re.compile(r"\s*(\d{1,4})\s+(?:per|a)\s+(day|week|month|year)\s*")
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_PERCENT: Final = re.compile(r"\s*(\d{1,3}(?:\.\d{1,3})?)\s*%\s*")
 _WINDOWS: Final = ("as_split", "all", "since_drift")
 
 
@@ -57,6 +68,7 @@ def read_retrain(model: Section) -> RetrainSpec:
         new_versions=versions,
         kpi=_kpi(section) if "kpi" in section else None,
         patience=whole_number(section, "patience", least=1, most=100, default=default.patience),
+        wins_back=ratio(section, "wins_back", most=1.0) or default.wins_back,
     )
 
 
@@ -78,9 +90,9 @@ def read_tune(model: Section) -> TuneSpec:
 
 def k_of_n(section: Section, key: str) -> tuple[int, int] | None:
     """`2 of 3`; None where the key is absent."""
-    text = section.optional_text(key)
-    if text is None:
+    if key not in section:
         return None
+    text = str(section.data[key])
     match = _DEBOUNCE.fullmatch(text)
     needed, of = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= needed <= of:
@@ -93,7 +105,7 @@ def ratio(section: Section, key: str, *, most: float = 10.0) -> float | None:
     value = section.data.get(key)
     if value is None:
         return None
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    match = PERCENT.fullmatch(value) if isinstance(value, str) else None
     found = float(match[1]) / 100 if match else value
     if not _is_number(found) or not 0 < found <= most:
         raise section.error(f"'{key}' must be a share such as 10% or 0.1.", key)
@@ -127,7 +139,7 @@ def _on(section: Section) -> tuple[TriggerKind, ...]:
 def _cooldown(section: Section) -> tuple[timedelta, float | None]:
     """`3d`, or `45%` of what the champion learned from."""
     value = section.data.get("cooldown")
-    if isinstance(value, str) and _PERCENT.fullmatch(value):
+    if isinstance(value, str) and PERCENT.fullmatch(value):
         return timedelta(0), ratio(section, "cooldown")
     try:
         return section.duration("cooldown") or timedelta(0), None
@@ -146,9 +158,9 @@ def _since_rows(section: Section) -> int:
 
 
 def _budget(section: Section) -> BudgetSpec | None:
-    text = section.optional_text("budget")
-    if text is None:
+    if "budget" not in section:
         return None
+    text = str(section.data["budget"])
     match = _BUDGET.fullmatch(text)
     if match is None or int(match[1]) < 1:
         raise section.error(f"budget '{text[:40]}' must read like 4 per month.", "budget")
@@ -156,9 +168,9 @@ def _budget(section: Section) -> BudgetSpec | None:
 
 
 def _window(section: Section) -> Any:
-    text = section.optional_text("window")
-    if text is None or text in _WINDOWS:
-        return text or "as_split"
+    text = str(section.data.get("window") or "as_split")
+    if text in _WINDOWS:
+        return text
     try:
         found = section.duration("window")
     except ValueError as error:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from mesh_catalog.contracts.durations import parse_duration
 from mesh_catalog.documents import Document, Place, raise_all, read_document
 from mesh_catalog.errors import DocumentError, listed, nearest
 
-__all__ = ["Section", "list_entries", "read_entries"]
+__all__ = ["PERCENT", "Section", "list_entries", "read_entries"]
 
 _TEXT_LIMIT = 10_000
+PERCENT: Final = re.compile(r"\s*(\d{1,3}(?:\.\d{1,3})?)\s*%\s*")
 
 
 class Section:
@@ -84,8 +86,10 @@ class Section:
         return str(value)
 
     def number(self, key: str, *, least: float, most: float, default: float) -> float:
-        """A number within bounds."""
+        """A number within bounds; one that is at most 1 may be written as a share, such as 25%."""
         value = self.data.get(key, default)
+        if most <= 1 and isinstance(value, str) and (share := PERCENT.fullmatch(value)):
+            value = float(share[1]) / 100
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(f"'{key}' must be a number from {least:g} to {most:g}.", key)
         if not least <= value <= most:

@@ -14,7 +14,7 @@ from mesh_catalog.access.gate import request_read
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.origins import read_origins
-from mesh_catalog.catalog.runs import read_versions
+from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.documents import read_document
 from mesh_catalog.errors import InputError, RefusedError, StorageError
@@ -140,6 +140,72 @@ def test_a_version_that_lacks_a_promised_column_is_refused_and_readers_stay(here
             publish_product(None, mesh, product)  # type: ignore[arg-type]  # no Spark is needed
         ticket = request_read(mesh, "sales.orders", purpose="preview")
         assert preview_rows(ticket, 10).num_rows == 3
+
+
+def _with_rules(here: Path, orders: Path) -> None:
+    """Adopted, and from now on under rules of every sort."""
+    adopt(orders, "--owner", "sales-team")
+    contract = _contract("sales.orders", str(orders))
+    order_id, email, price, day = contract["schema"][0]["properties"]
+    order_id |= {"primaryKey": True, "primaryKeyPosition": 1, "required": True, "unique": True}
+    email |= {
+        "logicalTypeOptions": {"pattern": r"^\w+@"},
+        "classification": "personal",
+        "customProperties": [{"property": "severity", "value": "quarantine"}],
+    }
+    price["logicalTypeOptions"] = {"minimum": 0}
+    day["quality"] = [{"type": "sql", "query": "select count(*) from ${table}", "mustBeGreaterThan": 1}]
+    contract["version"] = "1.1.0"
+    (here / "domains/sales/orders/contract.yaml").write_text(json.dumps(contract))
+
+
+def test_a_version_that_breaks_a_rule_is_refused_with_its_keys_and_readers_stay(
+    here: Path, warehouse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = warehouse / "sales" / "orders"
+    _with_rules(here, orders)
+    broken = ROWS | {"order_id": [7, 7, 8], "Price": [-1.0, 2.0, -3.5], "email": ["zoë@x.org", "b@x.org", None]}
+    write_deltalake(str(orders), pa.table(broken), mode="overwrite")
+    capsys.readouterr()
+    assert run_command(["publish", "sales.orders"]) == 3
+    told = capsys.readouterr().err
+    assert "Readers stay on v0" in told
+    assert "2 rows break it   e.g. order_id 7, order_id 8" in told
+    assert "zoë" not in told
+    assert say(capsys, "preview", "sales.orders")["version"] == 0
+    with open_mesh(load_settings()) as mesh:
+        checks = {
+            check.rule: check for check in read_checks(mesh.catalog, read_runs(mesh.catalog, "sales.orders")[0].id)
+        }
+    assert {rule: (check.verdict, check.broken_count) for rule, check in checks.items()} == {
+        "order_id.required": ("pass", 0),
+        "order_id.unique": ("fail", 1),
+        "email.pattern": ("warn", 1),
+        "Price.minimum": ("fail", 2),
+        "day.sql": ("not_run", None),
+    }
+
+
+def test_a_version_that_keeps_its_rules_is_published_with_their_verdicts(
+    here: Path, warehouse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = warehouse / "sales" / "orders"
+    _with_rules(here, orders)
+    write_deltalake(str(orders), pa.table(ROWS | {"order_id": [4, 5, 6]}), mode="append")
+    (told,) = say(capsys, "publish", "sales.orders")
+    assert (told["version"], told["checks"]) == (1, {"not_run": 1, "pass": 4})
+    assert "others write this table" in told["not_run"][0]
+
+
+def test_rules_of_a_table_that_is_too_large_are_told_as_not_run(
+    here: Path, warehouse: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopted, "PROFILED_BYTES", 10)
+    orders = warehouse / "sales" / "orders"
+    _with_rules(here, orders)
+    write_deltalake(str(orders), pa.table(ROWS | {"Price": [-1.0] * 3}), mode="append")
+    (told,) = say(capsys, "publish", "sales.orders")
+    assert (told["rows"], told["checks"]) == (6, {"not_run": 5})
 
 
 def test_an_adopted_table_is_read_in_sql_with_lineage_and_is_not_written_to(shop: Shop, warehouse: Path) -> None:

@@ -32,11 +32,14 @@ def test_a_warning_is_an_alert_only_where_a_channel_asks_for_warnings(
 def test_a_warning_after_a_failure_leaves_the_alert_as_it_is_and_a_pass_closes_it(opened: Callable[..., Mesh]) -> None:
     mesh = opened(QUIET)
     failed, warned, passed = (model_verdict(day, outcome=one) for day, one in enumerate(("fail", "warn", "pass"), 1))
-    record(mesh.catalog, failed, warned, passed)
+    record(mesh.catalog, failed)
     (alert,) = tell_verdicts(mesh, [failed]).alerts
+    record(mesh.catalog, warned)
     assert tell_verdicts(mesh, [warned]).alerts == () and read_alerts(mesh.catalog) == [alert]
+    record(mesh.catalog, passed)
     tell_verdicts(mesh, [passed])
     assert read_alerts(mesh.catalog) == []
+    assert tell_verdicts(mesh, [failed]).alerts == ()  # a newer window has been judged
 
 
 def test_a_slice_that_fails_is_an_alert_where_all_rows_together_only_warn(opened: Callable[..., Mesh]) -> None:

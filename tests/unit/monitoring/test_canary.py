@@ -12,14 +12,17 @@ import pytest
 
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.models import read_model_versions, record_model_version, set_alias
-from mesh_catalog.catalog.rollouts import advance_rollout, insert_rollout
+from mesh_catalog.catalog.rollouts import advance_rollout, insert_rollout, open_rollout
 from mesh_catalog.catalog.verdicts import VerdictRecord, read_verdicts
+from mesh_catalog.models.frame import plan_frame
 from mesh_catalog.monitoring.run import replay_verdict, run_monitors
 from mesh_catalog.retraining.alarms import verdict_signal
+from mesh_catalog.retraining.paired import paired_signal
 from mesh_catalog.retraining.reading import read_facts
+from mesh_catalog.serving.traffic import shadow_contract
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import RolloutSpec
-from tests.unit.monitoring.samples import MODEL, land, rows, score_champion, train
+from tests.unit.monitoring.samples import MODEL, land, publish, rows, score_champion, train
 
 NAME = "payments.fraud"
 OWN = "model_version = 2"
@@ -103,3 +106,31 @@ def test_a_champion_that_fails_does_not_ring_for_a_challenger_that_does_well(can
     assert verdict_signal("performance", turned, challenger=2, began=None, step=None).state == "quiet"
     alone = [one for one in turned if not one.slice]
     assert verdict_signal("performance", alone, challenger=2, began=None, step=None).state == "rings"
+
+
+@pytest.mark.parametrize(("worse", "state"), [(0.0, "quiet"), (0.25, "rings")])
+def test_both_versions_are_compared_on_the_same_rows_when_their_labels_come(
+    canary: Mesh, worse: float, state: str
+) -> None:
+    roll_out(canary)
+    model = canary.workspace.model(NAME)
+    frame = rows(1, 24, rows=400)
+    labels = np.random.default_rng(3).integers(0, 2, 400).astype(float)
+    noise = np.random.default_rng(4).uniform(0, 0.4, 400)
+    champion = np.abs(labels - noise)
+    challenger = np.abs(labels - noise - worse)
+    shown = frame[["id", "at"]].assign(
+        champion_score=champion, challenger_score=challenger, arm="champion", rollout=ROLLOUT, step=0
+    )
+    contract = shadow_contract(model, plan_frame(canary, model))
+    for version in (0, 1):  # a scorer that died wrote its rows twice
+        publish(canary, contract, shown, version=version, kept_from=0)
+    rollout = open_rollout(canary.catalog, NAME)
+    assert rollout is not None
+    land(canary, 0, frame, [None] * 400)
+    assert paired_signal(canary, model, rollout) is None
+    land(canary, 1, frame, labels)
+    signal = paired_signal(canary, model, rollout)
+    assert signal is not None and signal.state == state and signal.evidence["rows"] == 400
+    lost = -np.log(np.where(labels == 1, champion, 1 - champion)).mean()
+    assert signal.evidence["champion"] == pytest.approx(lost)

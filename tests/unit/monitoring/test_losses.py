@@ -79,6 +79,23 @@ def test_a_window_is_held_against_the_test_window_and_the_windows_that_passed(wa
         assert replay_verdict(watched, watched.workspace.model(NAME), verdict.id).equal
 
 
+def test_a_slice_is_held_against_its_own_windows_and_by_the_metric_until_there_is_one(watched: Mesh) -> None:
+    model = watched.workspace.model(NAME)
+
+    def sliced() -> VerdictRecord:
+        return run_monitors(watched, model, kinds=["performance"], slices=["country = FR"]).verdicts[0]
+
+    scored_day(watched, 20, wrong=0.2)
+    first = sliced()
+    assert first.outcome == "pass" and "at least 0.720 wanted" in first.reason  # 0.8 of the test window, less a tenth
+    scored_day(watched, 22, wrong=0.4)
+    second = sliced()
+    assert second.outcome == "fail" and second.reference.endswith(f"losses of {first.id[:12]}")
+    assert 250 < loss_of(second).details["reference_rows"] < 350  # the slice's own
+    for verdict in (first, second):
+        assert replay_verdict(watched, model, verdict.id).equal
+
+
 def test_little_worse_passes_however_sure_and_a_promise_of_at_least_still_holds(watched: Mesh) -> None:
     scored_day(watched, 20, wrong=0.215)
     assert judged(watched).outcome == "pass"
