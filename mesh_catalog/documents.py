@@ -127,7 +127,7 @@ def check_schema(document: Document, validator: Validator) -> None:
     if first is None:
         return
     rest = [one for one in found if one is not first and not (_is_closed(one) and _has_below(one, found))]
-    told = {}
+    told: dict[str, DocumentError] = {}
     for breach in (first, *rest[:_BREACHES]):
         place = list(breach.absolute_path)
         where = ".".join(str(part) for part in place) or "the document"
