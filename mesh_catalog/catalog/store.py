@@ -154,8 +154,8 @@ class Catalog:
             return ConflictError(f"{self.address}: somebody else has been writing for too long. Try again.")
         if "malformed" in reason or "not a database" in reason or "corrupt" in reason:
             return StorageError(
-                f"{self.address}: is damaged ({reason}). Restore it: mesh catalog restore FILE, "
-                "or make it anew from the lake: mesh catalog rebuild."
+                f"{self.address}: is damaged ({reason}). Move it away, with its -wal and -shm, then: mesh catalog"
+                " restore FILE; without a backup: mesh catalog rebuild."
             )
         return StorageError(f"{self.address}: {reason}. Check that it is reachable, or restore it from a backup.")
 

@@ -139,7 +139,9 @@ def test_a_catalog_of_a_newer_mesh_catalog_is_refused(empty: Catalog, url: str) 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
     path.write_bytes(b"this is not a database at all" * 100)
-    with pytest.raises(StorageError, match=r"is damaged \(file is not a database\).*mesh catalog restore"):
+    with pytest.raises(
+        StorageError, match=r"is damaged \(file is not a database\)\. Move it away.*mesh catalog restore"
+    ):
         open_catalog(f"sqlite:///{path}")
 
 
