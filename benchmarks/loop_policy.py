@@ -7,7 +7,7 @@ catalog would otherwise remember between two turns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,9 @@ from mesh_catalog.models.compare import paired_bootstrap
 from mesh_catalog.monitoring.degradation import Losses, PastLosses, choose_reference, judge_losses
 from mesh_catalog.monitoring.drift import compare_profiles
 from mesh_catalog.monitoring.files import profile_counts
-from mesh_catalog.retraining.facts import Facts, Training, Window
+from mesh_catalog.retraining.facts import Facts, Training, WindowVerdict
 from mesh_catalog.retraining.policy import Decision, decide
+from mesh_catalog.retraining.recovery import Alarm
 from mesh_catalog.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "Turn"]
 
 MINUTE = timedelta(minutes=1)
+_WINDOWS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +46,15 @@ class Turn:
     decision: Decision
     outcome: str = "keep"
     better_share: float | None = None
+    losses: tuple[float, float] | None = None
+    """Mean loss of champion and challenger on the gate's rows."""
 
 
 @dataclass(kw_only=True)
 class _Memory:
     """What the catalog would hold."""
 
-    windows: list[Window] = field(default_factory=list)
+    windows: list[WindowVerdict] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     review: str | None = None
@@ -85,7 +89,7 @@ class Loop(Never):
         clock = at(past.now)
         facts = Facts(
             clock=clock,
-            windows=self.memory.windows[:50],
+            windows=self.memory.windows[:_WINDOWS],
             trainings=self.memory.trainings,
             review=self.memory.review,
             learned=self._span(),
@@ -103,8 +107,11 @@ class Loop(Never):
                 at=clock,
                 outcome="promote" if turn.outcome == "promote" else "reject",
                 answers=frozenset(decision.answers),
+                alarm=_alarm(decision),
+                gate=turn.losses,
             )
-            self.memory.trainings = [training, *self.memory.trainings]
+            before, *earlier = self.memory.trainings
+            self.memory.trainings = [training, replace(before, recovery=decision.recovery), *earlier]
         self.memory.turns.append(turn)
 
     def _span(self) -> timedelta:
@@ -118,7 +125,7 @@ class Loop(Never):
         lost = Losses.of(losses(stream, rows, self.model(stream.features[rows])))
         return PastLosses(name=f"test {known}", losses=lost, begins=None, ends=at(known))
 
-    def _performance(self, past: Past) -> Window | None:
+    def _performance(self, past: Past) -> WindowVerdict | None:
         """The newest window whose labels are known and that this champion scored, against its rows before."""
         start = max(past.known - self._step, self._since)
         rows = past.rows(start, past.known)
@@ -132,16 +139,18 @@ class Loop(Never):
         if found.outcome != "fail":
             name = f"window {past.known}"
             self._past.append(PastLosses(name=name, losses=current, begins=at(start), ends=at(past.known)))
-        return Window(
+        return WindowVerdict(
             id=f"performance {past.now}",
             trigger="performance",
             outcome=found.outcome,
             start=at(start),
             end=at(past.now),
             reason=found.reason,
+            loss=found.current,
+            before=found.reference,
         )
 
-    def _drift(self, past: Past) -> Window | None:
+    def _drift(self, past: Past) -> WindowVerdict | None:
         """The newest window's features against those that the champion learned from; needs no label."""
         rows = past.stream.rows(past.now - self._step, past.now)
         if "drift" not in self.spec.retrain.on or rows.stop == rows.start:
@@ -149,7 +158,7 @@ class Loop(Never):
         found = compare_profiles(
             profile(past.stream, self._learned), profile(past.stream, rows), limit=self.spec.monitor.drift_share
         )
-        return Window(
+        return WindowVerdict(
             id=f"drift {past.now}",
             trigger="drift",
             outcome="fail" if found.drifted else "pass",
@@ -170,13 +179,19 @@ class Loop(Never):
         challenger = self.trainer.fit(start, end)
         self.trainings += 1
         share = self._better_share(past, rows, challenger)
+        lost = [float(self._losses(past, rows, model).mean()) for model in (self.model, challenger)]
         if share is None or share < self.spec.gate.beats_champion:
             return Turn(minute=past.now, decision=decision, outcome="reject", better_share=share)
         self.model, self._since = challenger, past.now
         self._learned = past.stream.rows(max(start, 0), end)
         kept = [] if start > end - self.window else self._past  # a new concept: what was lost before says nothing
         self._past = [*kept, self._test_window(past.stream, past.known)]
-        return Turn(minute=past.now, decision=decision, outcome="promote", better_share=share)
+        return Turn(
+            minute=past.now, decision=decision, outcome="promote", better_share=share, losses=(lost[0], lost[1])
+        )
+
+    def _losses(self, past: Past, rows: slice, model: Model) -> Floats:
+        return losses(past.stream, rows, model(past.stream.features[rows]))
 
     def _better_share(self, past: Past, rows: slice, challenger: Model) -> float | None:
         features, labels = past.stream.features[rows], past.stream.labels[rows]
@@ -187,6 +202,11 @@ class Loop(Never):
         except GateRefusedError:
             return None
         return found.better_share
+
+
+def _alarm(decision: Decision) -> Alarm | None:
+    told = next((one.evidence for one in decision.triggers if one.kind == "performance"), {})
+    return Alarm(loss=told["loss"], before=told["before"]) if "loss" in told else None
 
 
 def profile(stream: Stream, rows: slice) -> Profile:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -114,6 +114,11 @@ def losses(stream: Stream, rows: slice, scores: Floats) -> Floats:
         return np.asarray(np.abs(labels - scores))
     if stream.metric == "accuracy":
         return np.asarray((scores >= 0.5) != (labels == 1), dtype=np.float64)
+    return log_loss(labels, scores)
+
+
+def log_loss(labels: Floats, scores: Floats) -> Floats:
+    """Of each row, of a probability no nearer to 0 or 1 than 1e-6."""
     clipped = np.clip(scores, 1e-6, 1 - 1e-6)
     return np.asarray(-(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped)))
 
@@ -161,29 +166,31 @@ class Every(Never):
 
 
 class Adwin(Never):
-    """Trained where ADWIN (Bifet and Gavalda 2007, river's defaults) finds a change in the row by row errors.
+    """Trained where ADWIN (Bifet and Gavalda 2007, river's defaults) finds a change in what it reads of the rows.
 
-    It sees each error as soon as its label is known, and starts anew with each model. Errors of numbers are divided by
+    It sees each row as soon as its label is known, and starts anew with each model. Errors of numbers are divided by
     the range of the first window's labels, since ADWIN's bound is for values from 0 to 1.
 
     Args:
         own: Learn from the rows since the change, as ADWIN's own window tells, but at least from a week; from the same
             sliding window as everybody else otherwise.
+        reads: errors: 0 or 1 for a class, the absolute error of a number. losses: the logarithmic loss of a class, as
+            the loop's test reads it where the metric is no row's own, not scaled down; of a number the same as errors.
     """
 
-    def __init__(self, stream: Stream, trainer: Trainer, *, window: int, own: bool) -> None:
+    def __init__(
+        self, stream: Stream, trainer: Trainer, *, window: int, own: bool, reads: Literal["errors", "losses"] = "errors"
+    ) -> None:
         super().__init__(stream, trainer, window=window)
         self._detector = _adwin()
-        self._own, self._seen = own, stream.first_weeks * WEEK
+        self._own, self._reads, self._seen = own, reads, stream.first_weeks * WEEK
         self._scale = float(np.ptp(stream.labels[stream.rows(0, self._seen)])) if stream.metric == "mae" else 1.0
 
     def learn(self, past: Past) -> None:
         rows = past.rows(self._seen, past.known)
         self._seen = max(self._seen, past.known)
-        labels, scores = past.stream.labels[rows], past.scores[rows]
-        off = np.abs(labels - scores) if past.stream.metric == "mae" else (scores >= 0.5) != (labels == 1)
         changed = False
-        for value in np.minimum(np.asarray(off, dtype=np.float64) / self._scale, 1.0):
+        for value in self._read(past.stream.labels[rows], past.scores[rows]):
             self._detector.update(float(value))
             changed = changed or self._detector.drift_detected
         if changed:
@@ -192,6 +199,13 @@ class Adwin(Never):
                 since = min(int(past.stream.minutes[rows.stop - int(self._detector.width)]), past.known - WEEK)
             self.train(since, past.known)
             self._detector = _adwin()
+
+    def _read(self, labels: Floats, scores: Floats) -> Floats:
+        if self.stream.metric == "mae":
+            return np.minimum(np.abs(labels - scores) / self._scale, 1.0)
+        if self._reads == "losses":
+            return log_loss(labels, scores)
+        return np.asarray((scores >= 0.5) != (labels == 1), dtype=np.float64)
 
 
 def _adwin() -> Any:

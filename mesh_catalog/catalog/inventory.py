@@ -31,6 +31,7 @@ __all__ = [
     "ProductRecord",
     "RuleRecord",
     "find_kind",
+    "kind_in",
     "list_domain",
     "list_products",
     "read_adopted",
@@ -145,10 +146,18 @@ def find_kind(catalog: Catalog, name: str) -> str:
         NotFoundError: It is none.
     """
     with catalog.read() as connection:
-        for kind, table in _NAMED.items():
-            if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
-                return kind
+        kind = kind_in(connection, name)
+    if kind is not None:
+        return kind
     raise unknown_name(catalog, name, "product, model, dashboard, KPI, term or domain")
+
+
+def kind_in(connection: Connection, name: str) -> str | None:
+    """`find_kind` on a connection; None where it is none."""
+    for kind, table in _NAMED.items():
+        if connection.execute(select(table.c.name).where(table.c.name == name)).one_or_none() is not None:
+            return kind
+    return None
 
 
 def read_product(catalog: Catalog, name: str) -> ProductRecord:

@@ -22,8 +22,9 @@ from mesh_catalog.catalog.gaps import (
     strangers,
     unfinished_runs,
 )
-from mesh_catalog.catalog.links import ColumnLink, Direction, Link, column_links, walk, walk_ends
+from mesh_catalog.catalog.links import ColumnLink, Direction, Link, column_links, walk
 from mesh_catalog.catalog.nodes import Node, NodeKey, find_node, in_order, read_nodes
+from mesh_catalog.catalog.reach import nodes_after
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.versions import NewestVersions
 
@@ -123,12 +124,17 @@ def reached(catalog: Catalog, name: str, *, direction: Direction) -> tuple[Node,
     newest = NewestVersions()
     with catalog.read() as connection:
         root = find_node(catalog, connection, name)
-        keys = walk_ends(connection, root, direction, newest)
-        nodes = read_nodes(connection, keys, newest)
-        unknown = [*strangers(keys - nodes.keys()), *unfinished_runs(connection, keys | {root}, direction)]
+        if direction == "downstream":
+            nodes = nodes_after(connection, root)
+        else:
+            links, _ = walk(connection, root, direction, None, newest)
+            keys = {link.source for link in links} - {root}
+            nodes = dict.fromkeys(keys) | read_nodes(connection, keys, newest)
+        unknown = strangers(key for key, node in nodes.items() if node is None)
+        unknown += unfinished_runs(connection, {root, *nodes}, direction)
     if unknown:
         raise incomplete(name, direction, unknown)
-    return tuple(in_order(nodes.values()))
+    return tuple(in_order(filter(None, nodes.values())))
 
 
 def links_by_node(graph: LineageGraph) -> Mapping[NodeKey, tuple[Link, ...]]:

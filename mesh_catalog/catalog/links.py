@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, String, cast, literal, null, select
+from sqlalchemy import Connection, select
 
 from mesh_catalog.catalog.edges import SOURCE
 from mesh_catalog.catalog.nodes import NodeKey, by_kind
 from mesh_catalog.catalog.store import among
-from mesh_catalog.catalog.tables import column_edges, edges, versions
+from mesh_catalog.catalog.tables import column_edges, edges
 from mesh_catalog.catalog.versions import NewestVersions
 
-__all__ = ["ColumnLink", "Direction", "Link", "column_links", "walk", "walk_ends"]
+__all__ = ["ColumnLink", "Direction", "Link", "column_links", "walk"]
 
 Direction = Literal["upstream", "downstream"]
 Seen = Literal["declared", "openlineage", "both"]
@@ -66,31 +66,6 @@ def walk(
         seen.update(level)
         depth = None if depth is None else depth - 1
     return _ordered(found), []
-
-
-def walk_ends(connection: Connection, root: NodeKey, direction: Direction, newest: NewestVersions) -> set[NodeKey]:
-    """The nodes of `walk` without its links, the root left out; downstream by one query, however far that goes."""
-    if direction == "upstream":
-        links, _ = walk(connection, root, direction, None, newest)
-        return {link.source for link in links} - {root}
-    rows = connection.execute(_everything_after(root)).tuples().all()
-    newest.learn(connection, {name for kind, name, _ in rows if kind == "product"})
-    found = {(kind, name) for kind, name, version in rows if version is None or _holds(kind, name, version, newest)}
-    return found - {root}
-
-
-def _everything_after(root: NodeKey) -> Select[str, str, int | None]:
-    """Kind, name and the version of the edge that led there: of those edges too that hold no more, the last of a way.
-
-    Whether an edge holds is thereby asked once a node, not once an edge.
-    """
-    e, v = edges.c, versions.c
-    start = [cast(literal(value), String).label(name) for name, value in zip(("kind", "name"), root, strict=True)]
-    ends = select(*start, cast(null(), e.last_version.type).label("version")).cte("ends", recursive=True)
-    kept_from = select(v.kept_from).where(v.product == ends.c.name).order_by(v.version.desc()).limit(1)
-    holds = ends.c.version.is_(None) | ((ends.c.kind == "product") & (ends.c.version >= kept_from.scalar_subquery()))
-    from_here = (e.from_kind == ends.c.kind) & (e.from_name == ends.c.name)
-    return select(ends.union(select(e.to_kind, e.to_name, e.last_version).join(ends, from_here).where(holds)))
 
 
 def _ordered(found: Iterable[Link]) -> list[Link]:

@@ -30,6 +30,7 @@ __all__ = [
     "record_model_version",
     "require_model",
     "set_alias",
+    "set_aliases",
 ]
 
 
@@ -143,6 +144,14 @@ def set_alias(catalog: Catalog, model: str, alias: str, version: int | None, *, 
     """
     with catalog.write() as connection:
         return move_alias(connection, model, alias, version, reason=reason, at=at)
+
+
+@retried
+def set_aliases(catalog: Catalog, model: str, aliases: Mapping[str, int | None], *, reason: str, at: datetime) -> None:
+    """As `set_alias`, all of them or none."""
+    with catalog.write() as connection:
+        for alias, version in aliases.items():
+            move_alias(connection, model, alias, version, reason=reason, at=at)
 
 
 def move_alias(

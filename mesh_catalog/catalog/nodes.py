@@ -10,7 +10,7 @@ from operator import attrgetter
 from sqlalchemy import Connection, func, select
 
 from mesh_catalog.catalog.edges import NodeKind
-from mesh_catalog.catalog.inventory import find_kind
+from mesh_catalog.catalog.inventory import find_kind, kind_in
 from mesh_catalog.catalog.openlineage.reading import find_outside, read_outside
 from mesh_catalog.catalog.store import Catalog, among
 from mesh_catalog.catalog.tables import dashboards, kpis, model_versions, models, products, run_files, runs
@@ -49,7 +49,7 @@ def find_node(catalog: Catalog, connection: Connection, name: str) -> NodeKey:
     Raises:
         NotFoundError: There is none.
     """
-    return find_outside(connection, name) or (find_kind(catalog, name), name)
+    return find_outside(connection, name) or (kind_in(connection, name) or find_kind(catalog, name), name)
 
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from sqlalchemy import ARRAY, Connection, Integer, RowMapping, func, literal, select, true
+from sqlalchemy import Connection, Integer, RowMapping, func, select, true
 
+from mesh_catalog.catalog.arrays import array_of
 from mesh_catalog.catalog.search_index import (
     FACETS,
     AssetKind,
@@ -234,12 +235,12 @@ def _postings(connection: Connection, ids: list[int], each: int) -> dict[int, li
         asked = value_list(connection, ids)
         best = select(p.impact, p.asset_id).where(p.word_id == asked.c.value).order_by(*order).limit(each).lateral()
         query = select(asked.c.value, best.c.impact, best.c.asset_id).select_from(asked.join(best, asked.c.value > 0))
-        for word, impact, asset in connection.execute(query):
+        for word, impact, asset in connection.execute(query).all():
             found[word].append((impact, asset))
         return found
     for word in ids:
         one = select(p.impact, p.asset_id).where(p.word_id == word).order_by(*order).limit(each)
-        found[word] = [(impact, asset) for impact, asset in connection.execute(one)]
+        found[word] = [(impact, asset) for impact, asset in connection.execute(one).all()]
     return found
 
 
@@ -256,7 +257,8 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
         pool = set(rarest.scores)
         for one in typed:
             if one is not rarest:
-                pool |= set(sorted(one.scores, key=lambda asset: (-one.scores[asset], -asset))[:_OTHERS])
+                heaviest = sorted(zip(one.scores.values(), one.scores, strict=True), reverse=True)
+                pool.update(asset for _, asset in heaviest[:_OTHERS])
         if len(typed) > 1:
             _learn(connection, [one for one in typed if not one.whole], pool)
     rest = [one for one in narrow if not one.whole]
@@ -265,7 +267,7 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
         pool &= one.scores.keys()
     if not typed:
         return pool
-    return {asset for asset in pool if any(asset in one.scores for one in typed)}
+    return pool & set().union(*(one.scores for one in typed))
 
 
 def _learn(connection: Connection, several: Sequence[_Word], pool: Set[int]) -> None:
@@ -294,7 +296,7 @@ def _impacts_of(
     if connection.dialect.name != "postgresql":
         query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(unknown)))
     elif len(pairs) <= _POINTS * len(pool):  # it never reads all that a word has, which may be a million
-        lists = [literal(list(column), ARRAY(Integer())) for column in zip(*pairs, strict=True)]
+        lists = [array_of(column, Integer()) for column in zip(*pairs, strict=True)]
         asked = func.unnest(*lists).table_valued("asset", "word", name="v").render_derived()
         each = mine.where(p.asset_id == asked.c.asset, p.word_id == asked.c.word).limit(1).lateral()
         query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(asked.join(each, true()))
@@ -308,17 +310,21 @@ def _impacts_of(
     return found
 
 
-def _scores(connection: Connection, typed: Sequence[_Word], pool: Collection[int]) -> dict[int, float]:
+def _scores(connection: Connection, typed: Sequence[_Word], pool: Set[int]) -> dict[int, float]:
     """Of each asset: the sum over the query's words, by their rarity; the more of them match the better."""
     if not typed:
         return dict.fromkeys(pool, 0.0)
-    total = connection.execute(select(func.max(search_assets.c.id))).scalar() or 1
-    rarity = [1.0 + math.log(max(total / max(_count(connection, one), 1), 1.0)) for one in typed]
-    found = {}
-    for asset in pool:
-        parts = [one.scores[asset] * rare for one, rare in zip(typed, rarity, strict=True) if asset in one.scores]
-        found[asset] = sum(parts) * (len(parts) / len(typed)) ** 2
-    return found
+    assets = connection.execute(select(func.max(search_assets.c.id))).scalar() or 1
+    rarity = [1.0 + math.log(max(assets / max(_count(connection, one), 1), 1.0)) for one in typed]
+    if len(typed) == 1:
+        return {asset: score * rarity[0] for asset, score in typed[0].scores.items() if asset in pool}
+    total, matched = dict.fromkeys(pool, 0.0), dict.fromkeys(pool, 0)
+    for one, rare in zip(typed, rarity, strict=True):
+        for asset, score in one.scores.items():
+            if asset in total:
+                total[asset] += score * rare
+                matched[asset] += 1
+    return {asset: score * (matched[asset] / len(typed)) ** 2 for asset, score in total.items()}
 
 
 def _count(connection: Connection, word: _Word) -> int:
@@ -334,9 +340,9 @@ def _best(connection: Connection, scores: Mapping[int, float], limit: int) -> li
     """The best assets' rows; among equals by name, and where many are equal those that were registered last."""
     if not scores:
         return []
-    order = sorted(scores, key=lambda asset: (-scores[asset], -asset))
-    edge = scores[order[limit - 1]] if len(order) >= limit else -1.0
-    chosen = [asset for asset in order[: max(_TIES, limit)] if scores[asset] >= edge]
+    order = sorted(zip(scores.values(), scores, strict=True), reverse=True)
+    edge = order[limit - 1][0] if len(order) >= limit else -1.0
+    chosen = [asset for score, asset in order[: max(_TIES, limit)] if score >= edge]
     a = search_assets.c
     names = select(a.id, a.name).where(among(connection, a.id, chosen))
     ranked = sorted((-scores[found], name, found) for found, name in connection.execute(names))

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
-    ARRAY,
     URL,
     ColumnElement,
     Connection,
@@ -39,6 +38,7 @@ from sqlalchemy import exc as sql_errors
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.types import TypeEngine
 
+from mesh_catalog.catalog.arrays import array_of, array_text
 from mesh_catalog.catalog.canonical import canonical_json
 from mesh_catalog.catalog.migrations import HEAD
 from mesh_catalog.errors import ConflictError, NotFoundError, SettingsError, StorageError
@@ -246,34 +246,37 @@ def insert_values(
     quote = connection.dialect.identifier_preparer.quote
     head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))})"
     if connection.dialect.name == "postgresql":
-        kinds = [table.c[name].type.compile(connection.dialect).partition(" COLLATE")[0] for name in names]
-        lists = ", ".join(f"CAST(:c{i} AS {kind}[])" for i, kind in enumerate(kinds))
-        columns = {f"c{i}": list(column) for i, column in enumerate(zip(*values, strict=True))}
-        connection.execute(text(f"{head} SELECT * FROM unnest({lists})"), columns)  # noqa: S608 - names of our own
+        _insert_arrays(connection, table, names, list(zip(*values, strict=True)), "")
         return
     connection.exec_driver_sql(f"{head} VALUES ({', '.join('?' * len(names))})", list(values))
 
 
 def _insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], clash: str) -> None:
-    """Past SQLAlchemy's compiler, which takes longer over each row than the database does.
-
-    PostgreSQL takes one JSON parameter of all rows apart ten times as fast as a parameter a value.
-    """
-    quote = connection.dialect.identifier_preparer.quote
-    into, names = quote(table.name), ", ".join(map(quote, rows[0]))
+    """Past SQLAlchemy's compiler, which takes longer over each row than the database does."""
+    names = list(rows[0])
+    columns = [[row[name] for row in rows] for name in names]
     if connection.dialect.name == "postgresql":
-        source = f"SELECT {names} FROM json_populate_recordset(NULL::{into}, CAST(:document AS json))"  # noqa: S608
-        whole = text(f"INSERT INTO {into} ({names}) {source}{clash}")
-        connection.execute(whole, {"document": canonical_json(rows)})
+        _insert_arrays(connection, table, names, columns, clash)
         return
-    marks = ", ".join("?" * len(rows[0]))
-    statement = f"INSERT INTO {into} ({names}) VALUES ({marks}){clash}"  # noqa: S608 - names of our own tables
-    columns = []
-    for name in rows[0]:
-        bind = _binding(connection, table.c[name].type)
-        column = [row[name] for row in rows]
-        columns.append([bind(value) for value in column] if bind else column)
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+    quote = connection.dialect.identifier_preparer.quote
+    head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))})"
+    for index, name in enumerate(names):
+        if bind := _binding(connection, table.c[name].type):
+            columns[index] = [bind(value) for value in columns[index]]
+    marks = ", ".join("?" * len(names))
+    connection.exec_driver_sql(f"{head} VALUES ({marks}){clash}", list(zip(*columns, strict=True)))
+
+
+def _insert_arrays(
+    connection: Connection, table: Table, names: Sequence[str], columns: Sequence[Sequence[Any]], clash: str
+) -> None:
+    """PostgreSQL takes an array a column apart ten times as fast as a parameter a value."""
+    quote = connection.dialect.identifier_preparer.quote
+    kinds = [table.c[name].type.compile(connection.dialect).partition(" COLLATE")[0] for name in names]
+    lists = ", ".join(f"CAST(:c{index} AS {kind}[])" for index, kind in enumerate(kinds))
+    head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))})"
+    whole = text(f"{head} SELECT * FROM unnest({lists}){clash}")  # noqa: S608 - names of our own tables
+    connection.execute(whole, {f"c{index}": array_text(column) for index, column in enumerate(columns)})
 
 
 def _binding(connection: Connection, kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
@@ -285,7 +288,7 @@ def value_list(connection: Connection, values: Collection[str] | Collection[int]
     """Values as a table of one column `value`: one parameter, and one statement's text, however many they are."""
     if connection.dialect.name == "postgresql":
         numbers = bool(values) and isinstance(next(iter(values)), int)
-        asked = literal(list(values), ARRAY(Integer() if numbers else String()))
+        asked = array_of(values, Integer() if numbers else String())
         return func.unnest(asked).table_valued("value", name="v").render_derived()
     return func.json_each(literal(canonical_json(list(values)))).table_valued("value", name="v")
 
@@ -295,7 +298,7 @@ def among(
 ) -> ColumnElement[bool]:
     """Whether a column is one of `values`, of which there may be tens of thousands."""
     if connection.dialect.name == "postgresql":
-        return asked == func.any(literal(list(values), ARRAY(asked.type)))
+        return asked == func.any(array_of(values, asked.type))
     return asked.in_(select(value_list(connection, values).c.value))
 
 

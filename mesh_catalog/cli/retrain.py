@@ -18,7 +18,11 @@ __all__ = ["command"]
 
 @click.command("retrain")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--force", is_flag=True, help="Train a challenger whatever the verdicts say; the gate still decides.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Train a challenger whatever the verdicts say, also on the same rows; the gate still decides.",
+)
 @click.option("--reason", default="asked for by hand", show_default=True, help="Of --force; kept with the decision.")
 @click.option("--watch", is_flag=True, help="Take turn after turn until Ctrl-C or SIGTERM.")
 @click.option("--every", "interval", default="5min", show_default=True, help="Time between two turns of --watch.")

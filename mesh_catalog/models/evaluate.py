@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mesh_catalog.specs import METRICS
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ __all__ = [
     "evaluate_counts",
     "log_losses",
     "loss_deviation",
+    "row_losses",
     "score_cell",
 ]
 
@@ -176,6 +179,19 @@ def log_losses(counts: ScoreCounts) -> tuple[Floats, Floats]:
     least = _CLIP if counts.rows <= EXACT_ROWS else 0.5 / _GRID  # on the grid, a score of 0 is any within its cell
     scores = np.clip(counts.scores, least, 1 - _CLIP)
     return -np.log(scores), -np.log1p(-scores)
+
+
+def row_losses(labels: Floats, scores: Floats, *, metric: str) -> Floats:
+    """Of each row: 1 for a wrong class where the metric is the accuracy, the absolute error of a number, and else the
+    logarithmic loss."""
+    import numpy as np
+
+    if metric in METRICS["regression"]:
+        return np.abs(labels - scores)
+    if metric == "accuracy":
+        return ((scores >= 0.5) != (labels == 1)).astype(float)
+    clipped = np.clip(scores, _CLIP, 1 - _CLIP)
+    return -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
 
 
 def loss_deviation(counts: ScoreCounts) -> float:

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from mesh_catalog.monitoring.window import Window
     from mesh_catalog.specs import ModelSpec
 
-__all__ = ["counted_losses", "judge_against_before", "judged_by_losses", "pin_losses", "reference_names"]
+__all__ = [
+    "counted_losses",
+    "judge_against_before",
+    "judged_by_losses",
+    "pin_losses",
+    "reference_names",
+    "verdict_losses",
+]
 
 _METHOD = "loss"
 _NAME_LENGTH = 12
@@ -76,6 +83,14 @@ def judge_against_before(window: Window, losses: Losses) -> Measure:
             "reference_mean": reference.mean,
         },
     )
+
+
+def verdict_losses(verdict: VerdictRecord) -> tuple[float | None, float | None]:
+    """Mean loss of a verdict's rows and of those that they were held against; None where not judged by losses."""
+    told = next((one.details for one in verdict.measures if one.method == _METHOD), None)
+    if told is None or not told.get("reference_rows"):
+        return None, None
+    return float(told["mean"]), float(told["reference_mean"])
 
 
 def pin_losses(window: Window) -> Window:

@@ -45,6 +45,9 @@ class Comparison:
     needed_share: float
     unmet: tuple[str, ...]
     """Promises of the gate beside the metric that the challenger does not keep, as sentences."""
+    champion_loss: float | None = None
+    """Mean loss on these rows, as the test of losses reads it; None of a comparison from before it was kept."""
+    challenger_loss: float | None = None
 
     @property
     def passes(self) -> bool:
@@ -88,6 +91,7 @@ def compare_versions(
         GateRefusedError: The rows hold one class only.
     """
     from mesh_catalog.models.compare import check_gate, paired_bootstrap
+    from mesh_catalog.models.evaluate import row_losses
     from mesh_catalog.models.registry import open_registry
 
     gate = model.gate
@@ -120,6 +124,8 @@ def compare_versions(
         better_share=result.better_share,
         needed_share=needed_share(gate, obliged=obliged),
         unmet=tuple(unmet),
+        champion_loss=float(row_losses(sample.labels, sample.champion, metric=model.metric).mean()),
+        challenger_loss=float(row_losses(sample.labels, sample.challenger, metric=model.metric).mean()),
     )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from mesh_catalog.retraining.recovery import Alarm, Recovery
 from mesh_catalog.specs import TriggerKind
 
-__all__ = ["Facts", "KpiValue", "Request", "Training", "Window"]
+__all__ = ["Facts", "KpiValue", "Request", "Training", "WindowVerdict"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class WindowVerdict:
     """A monitor's verdict on one window."""
 
     id: str
@@ -27,6 +28,10 @@ class Window:
     end: datetime | None = None
     reason: str = ""
     """One sentence."""
+    loss: float | None = None
+    """Mean loss of its rows, where it was judged by losses; else None."""
+    before: float | None = None
+    """Mean loss of the rows that it was held against."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,12 @@ class Training:
     """Ids of the verdicts and requests that it answered, and the KPI's period."""
     reviewed: bool = False
     """A person has closed a review since: it no longer counts as one that did not help."""
+    alarm: Alarm | None = None
+    """What called for it, where that was judged by losses."""
+    gate: tuple[float, float] | None = None
+    """Mean loss of the champion and of its challenger on the gate's rows."""
+    recovery: Recovery | None = None
+    """How it went on, as it stood when the next training was decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +81,7 @@ class Facts:
 
     clock: datetime | None
     """The newest event time of anything that the model reads or predicts."""
-    windows: Sequence[Window] = ()
+    windows: Sequence[WindowVerdict] = ()
     """Verdicts, newest window first; of several kinds, in any mixture."""
     trainings: Sequence[Training] = ()
     """Newest first."""

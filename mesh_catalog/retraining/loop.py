@@ -19,10 +19,9 @@ from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.reviews import open_review
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.models.mirror import mirror_or_say
-from mesh_catalog.retraining.facts import Facts
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
-from mesh_catalog.retraining.policy import Decision, decide, unhelpful_trainings
-from mesh_catalog.retraining.reading import read_facts, rows_since
+from mesh_catalog.retraining.policy import Decision, decide
+from mesh_catalog.retraining.reading import learned_all, read_facts, rows_since
 from mesh_catalog.retraining.rollout import StepwiseRollout
 from mesh_catalog.retraining.steps import Turn, take_steps
 from mesh_catalog.retraining.trainer import SparkTrainer
@@ -129,11 +128,15 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
         raise NotFoundError(f"{model.name}: has no champion yet. Train one: mesh train {model.name}")
     facts = read_facts(mesh, model)
     decision = decide(facts, model.retrain)
-    tell("; ".join(decision.reasons))
+    reasons = decision.reasons
+    if any(trigger.kind == "hand" for trigger in decision.triggers):
+        same = learned_all(mesh, model)
+        reasons += (f"nothing is new since v{same}: learns from the same rows",) if same is not None else ()
+    tell("; ".join(reasons))
     if decision.train:
         since = _learn_since(mesh, model, decision, tell)
         state = {
-            "reasons": list(decision.reasons),
+            "reasons": list(reasons),
             "triggers": [
                 {"kind": one.kind, "reason": one.reason, "evidence": dict(one.evidence)} for one in decision.triggers
             ],
@@ -143,10 +146,11 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
             "fits": decision.fits,
             "data_from": since.isoformat() if since else None,
             "obliged": decision.obliged,
+            "recovery": decision.recovery.to_state() if decision.recovery else None,
         }
         asked = [one.id for one in facts.requests]
         return begin_retraining(mesh.catalog, model.name, state, requests=asked)
-    review = _open_review(mesh, model, facts, decision) if decision.review else facts.review
+    review = _open_review(mesh, model, decision) if decision.review else facts.review
     if decision.review and review is not None:
         tell(f"opened the review {review[:8]}")
     return RetrainResult(model=model.name, action="keep", reasons=decision.reasons, champion=champion, review=review)
@@ -164,9 +168,10 @@ def _learn_since(mesh: Mesh, model: ModelSpec, decision: Decision, tell: Callabl
     return None
 
 
-def _open_review(mesh: Mesh, model: ModelSpec, facts: Facts, decision: Decision) -> str:
+def _open_review(mesh: Mesh, model: ModelSpec, decision: Decision) -> str:
     """A review with what the trainings that did not help were compared on."""
-    unhelpful = [one.id for one in unhelpful_trainings(facts.trainings)]
+    unhelpful = [one.id for one in decision.unhelpful]
+    recoveries = {one.id: one.recovery for one in decision.unhelpful}
     tried = [record for record in read_retrainings(mesh.catalog, model.name) if record.id in unhelpful]
     evidence = {
         "triggers": [{"kind": one.kind, "reason": one.reason} for one in decision.triggers],
@@ -176,6 +181,7 @@ def _open_review(mesh: Mesh, model: ModelSpec, facts: Facts, decision: Decision)
                 "outcome": record.outcome,
                 "searched": record.state.get("searched", []),
                 "comparison": record.state.get("comparison"),
+                "recovery": recovery.to_state() if (recovery := recoveries[record.id]) else None,
                 "reasons": list(record.reasons),
             }
             for record in tried

@@ -8,11 +8,12 @@ Whoever asks by hand, and an erasure, are heard at once: neither waits for windo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from mesh_catalog.retraining.facts import Facts, Training
+from mesh_catalog.retraining.recovery import Recovery, recovery_of
 from mesh_catalog.retraining.triggers import Trigger, all_triggers
 from mesh_catalog.specs import BudgetSpec, RetrainSpec
 
@@ -40,6 +41,10 @@ class Decision:
     """Not to train but to ask a person: the last trainings did not help."""
     data_from: datetime | None = None
     """Where the alarm began, for the window policy `since_drift`."""
+    unhelpful: tuple[Training, ...] = ()
+    """The newest trainings, in a row, that did not help."""
+    recovery: Recovery | None = None
+    """How it went on after the training before, for whoever decides next."""
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -61,41 +66,82 @@ def decide(facts: Facts, policy: RetrainSpec) -> Decision:
         return Decision(train=False, reasons=reasons or ("nothing is set to retrain on",))
     left = budget_left(facts, policy)
     since = min((trigger.since for trigger in fired if trigger.since is not None), default=None)
+    trainings = _with_recovery(facts)
+    recovery = trainings[0].recovery if trainings else None
     if any(trigger.kind in ("hand", "erasure") for trigger in fired):
-        return Decision(train=True, reasons=reasons, triggers=fired, fits=left, data_from=since)
+        return Decision(train=True, reasons=reasons, triggers=fired, fits=left, data_from=since, recovery=recovery)
+    unhelpful = tuple(unhelpful_trainings(trainings, wins_back=policy.wins_back))
 
     def kept(why: str, *, review: bool = False) -> Decision:
-        return Decision(train=False, reasons=(*reasons, why), triggers=fired, review=review)
+        return Decision(train=False, reasons=(*reasons, why), triggers=fired, review=review, unhelpful=unhelpful)
 
     if facts.review is not None:
         return kept(f"waits for the review {facts.review[:8]}; close it: mesh review close {facts.review[:8]}")
     ends = _cooldown_ends(facts, policy)
     if ends is not None:
         return kept(f"cooldown until {ends:%Y-%m-%d %H:%M} of event time")
-    unhelpful = unhelpful_trainings(facts.trainings)
     if len(unhelpful) >= policy.patience:
-        return kept(f"the last {len(unhelpful)} trainings brought no better model: a person has to look", review=True)
+        return kept(f"{_told(unhelpful)}: a person has to look", review=True)
     if left == 0:
         return kept(f"the budget of {policy.budget} is used up")
     search = _LADDER[min(len(unhelpful), len(_LADDER) - 1)]
     told = [f"{left} of {policy.budget} trainings left"] if policy.budget else []
     if search and (left is None or left >= 2):
-        told.append(f"the last training did not help: searches over {', '.join(search)}")
+        told.append(f"{_told(unhelpful[:1])}: searches over {', '.join(search)}")
     else:
         search = ()
-    return Decision(train=True, reasons=(*reasons, *told), triggers=fired, search=search, fits=left, data_from=since)
+    return Decision(
+        train=True,
+        reasons=(*reasons, *told),
+        triggers=fired,
+        search=search,
+        fits=left,
+        data_from=since,
+        unhelpful=unhelpful,
+        recovery=recovery,
+    )
 
 
-def unhelpful_trainings(trainings: Sequence[Training]) -> list[Training]:
-    """The newest trainings of the loop, in a row, that brought no better model and that nobody has reviewed."""
+def unhelpful_trainings(trainings: Sequence[Training], *, wins_back: float) -> list[Training]:
+    """The newest trainings of the loop, in a row, that nobody has reviewed and that did not help.
+
+    They brought no better model, or one after which the alarm went on.
+
+    Args:
+        wins_back: Least share of what had been lost that such a model must win back.
+    """
     found: list[Training] = []
     for one in trainings:
         if one.outcome in ("by_hand", "open"):
             continue
-        if one.outcome == "promote" or one.reviewed:
+        kept = one.outcome == "promote" and (one.recovery is None or one.recovery.helped(wins_back))
+        if kept or one.reviewed:
             break
         found.append(one)
     return found
+
+
+def _with_recovery(facts: Facts) -> list[Training]:
+    """The trainings; the newest with how it has gone on since."""
+    if not facts.trainings:
+        return []
+    newest = facts.trainings[0]
+    return [replace(newest, recovery=recovery_of(newest, facts.windows)), *facts.trainings[1:]]
+
+
+def _told(unhelpful: Sequence[Training]) -> str:
+    """What the trainings that did not help came to, newest first."""
+    rejected = [one for one in unhelpful if one.recovery is None or one.outcome != "promote"]
+    many = len(unhelpful) > 1
+    which = f"the last {len(unhelpful)} trainings" if many else "the last training"
+    if len(rejected) == len(unhelpful):
+        return f"{which} brought no better model"
+    shares = [f"{max(0.0, one.recovery.share):.0%}" for one in unhelpful if one not in rejected and one.recovery]
+    each = f"{shares[0]} of what was lost" if len(shares) == 1 else f"{', '.join(shares)} of what was lost"
+    alarm = "the alarm goes on"
+    if not rejected:
+        return f"{which} won back {each}, and {alarm}"
+    return f"{which} did not help ({len(rejected)} brought no better model, {len(shares)} won back {each}), and {alarm}"
 
 
 def budget_left(facts: Facts, policy: RetrainSpec) -> int | None:

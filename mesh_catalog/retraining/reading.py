@@ -7,6 +7,7 @@ opens its table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,21 @@ from mesh_catalog.catalog.reviews import list_reviews, open_review_of
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.catalog.versions import latest_version, newest_event, read_versions
 from mesh_catalog.contracts.semantic_version import version_step
-from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, Window
+from mesh_catalog.monitoring.losses import verdict_losses
+from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, WindowVerdict
+from mesh_catalog.retraining.recovery import Alarm, Recovery
 from mesh_catalog.retraining.triggers import TRIGGER_MONITORS
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.specs import KpiTrigger, ModelSpec, TriggerKind
 
-__all__ = ["read_facts", "rows_since"]
+__all__ = ["learned_all", "read_facts", "rows_since"]
 
 _WINDOWS = 20
 """Verdicts of a monitor that are looked at, at least."""
+_LOSS_WINDOWS = 100
+"""Of performance: enough to see how it went on since the last training."""
 
 
 def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
@@ -56,6 +61,15 @@ def read_facts(mesh: Mesh, model: ModelSpec) -> Facts:
         learned=_learned(mesh, model, versions) if policy.cooldown_share is not None else None,
         window=model.monitor.window,
     )
+
+
+def learned_all(mesh: Mesh, model: ModelSpec) -> int | None:
+    """The newest version of a model, where no product that it reads has a later version than it learned from."""
+    versions = read_model_versions(mesh.catalog, model.name)
+    if not versions or not versions[-1].inputs:
+        return None
+    _, later = _new_data(mesh, model, versions)
+    return None if later else versions[-1].version
 
 
 def rows_since(mesh: Mesh, model: ModelSpec, moment: datetime) -> int:
@@ -93,15 +107,25 @@ def _learned(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord
     return max(frame.event_to - frame.event_from - model.split.test - model.split.gap, timedelta(0))
 
 
-def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[Window]:
+def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[WindowVerdict]:
     """Newest first; of a window that was judged again the newest verdict."""
-    limit = max(_WINDOWS, 2 * model.retrain.of)
-    return [
-        Window(
-            id=one.id, trigger=trigger, outcome=one.outcome, start=one.window_from, end=one.window_to, reason=one.reason
+    limit = max(_LOSS_WINDOWS if trigger == "performance" else _WINDOWS, 2 * model.retrain.of)
+    found = []
+    for one in read_verdicts(mesh.catalog, model.name, kind=TRIGGER_MONITORS[trigger], limit=limit):
+        loss, before = verdict_losses(one)
+        found.append(
+            WindowVerdict(
+                id=one.id,
+                trigger=trigger,
+                outcome=one.outcome,
+                start=one.window_from,
+                end=one.window_to,
+                reason=one.reason,
+                loss=loss,
+                before=before,
+            )
         )
-        for one in read_verdicts(mesh.catalog, model.name, kind=TRIGGER_MONITORS[trigger], limit=limit)
-    ]
+    return found
 
 
 def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:
@@ -113,10 +137,16 @@ def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionReco
         one.from_version: one.at for one in read_decisions(mesh.catalog, model.name) if one.action == "rollback"
     }
     found = []
-    for record in read_retrainings(mesh.catalog, model.name):
+    later: RetrainingRecord | None = None
+    for record in sorted(read_retrainings(mesh.catalog, model.name), key=lambda one: one.started_at, reverse=True):
         told = record.state.get("clock")
         at = datetime.fromisoformat(told) if told else made.get(record.id)
-        found.append((record.started_at, _training(record, at, taken_back, looked_at)))
+        recovery = later.state.get("recovery") if later else None
+        training = _training(record, at, taken_back, looked_at)
+        found.append(
+            (record.started_at, replace(training, recovery=Recovery.from_state(recovery)) if recovery else training)
+        )
+        later = record
     for one in versions:
         if one.retraining_id is None:
             at = ends.get(one.training_version or -1)
@@ -142,7 +172,23 @@ def _training(
         fits=1 + len(record.state.get("searched", ())),
         answers=frozenset(one for one in answers if one),
         reviewed=looked_at is not None and record.started_at <= looked_at,
+        alarm=_alarm(record),
+        gate=_gate(record),
     )
+
+
+def _alarm(record: RetrainingRecord) -> Alarm | None:
+    for trigger in record.state.get("triggers", ()):
+        told = trigger.get("evidence") or {}
+        if trigger.get("kind") == "performance" and "loss" in told:
+            return Alarm(loss=float(told["loss"]), before=float(told["before"]))
+    return None
+
+
+def _gate(record: RetrainingRecord) -> tuple[float, float] | None:
+    told = record.state.get("comparison") or {}
+    champion, challenger = told.get("champion_loss"), told.get("challenger_loss")
+    return None if champion is None or challenger is None else (float(champion), float(challenger))
 
 
 def _new_data(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> tuple[int, int]:

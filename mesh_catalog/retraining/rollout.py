@@ -8,13 +8,13 @@ decision is carried out by the next one, and none is ever turned round half-way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from mesh_catalog.catalog.decisions import DecisionRecord, record_decision
-from mesh_catalog.catalog.models import read_alias, set_alias
+from mesh_catalog.catalog.decisions import DecisionRecord, open_retraining, record_decision
+from mesh_catalog.catalog.models import read_alias, set_alias, set_aliases
 from mesh_catalog.catalog.rollouts import (
     RolloutRecord,
     advance_rollout,
@@ -23,13 +23,14 @@ from mesh_catalog.catalog.rollouts import (
     insert_rollout,
     open_rollout,
     read_rollout,
+    read_rollout_steps,
     read_rollouts,
 )
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.versions import newest_event
 from mesh_catalog.errors import InputError
 from mesh_catalog.models.mirror import Mirror, mirror_decisions
-from mesh_catalog.retraining.judge import Observations, Stock, judge
+from mesh_catalog.retraining.judge import Observations, Stock, judge, step_name
 from mesh_catalog.retraining.protection import require_protection
 
 if TYPE_CHECKING:
@@ -73,8 +74,18 @@ class StepwiseRollout:
             mirror=self.mirror,
         )
         stock = take_stock(mesh, model, record, look=self.look)
-        apply_stock(mesh, model, record, stock, mirror=self.mirror)
-        return stock
+        applied = apply_stock(mesh, model, record, stock, mirror=self.mirror)
+        if applied.action is None:
+            return stock
+        return replace(stock, evidence={**stock.evidence, "steps": _steps(mesh, applied)})
+
+
+def _steps(mesh: Mesh, record: RolloutRecord) -> list[dict[str, Any]]:
+    """What was found at the end of each step that was taken, in their order."""
+    return [
+        {"step": step_name(record.plan.steps[one.position]), "reasons": list(one.reasons)}
+        for one in read_rollout_steps(mesh.catalog, record.id)
+    ]
 
 
 def begin_rollout(
@@ -189,15 +200,20 @@ def end_rollout(mesh: Mesh, model: str, *, reason: str, mirror: Mirror = mirror_
     decided = decide_rollout(
         mesh.catalog, record.id, "back", from_position=record.position, reasons=(reason,), evidence={}
     )
-    return _carry_out(mesh, decided, mirror)
+    return _carry_out(mesh, decided, mirror, by_hand=True)
 
 
-def _carry_out(mesh: Mesh, record: RolloutRecord, mirror: Mirror) -> RolloutRecord:
-    """Decision and aliases in one, then the rollout's end, then MLflow; each may be done again."""
+def _carry_out(mesh: Mesh, record: RolloutRecord, mirror: Mirror, *, by_hand: bool = False) -> RolloutRecord:
+    """Decision and aliases in one, then the rollout's end, then MLflow; each may be done again.
+
+    Of a retraining that is open the aliases alone: the decision is the retraining's, which is settled next and tells
+    the rollout's steps. Who sends all back by hand makes a decision of their own.
+    """
     if record.action is None:
         return record
     if record.finished_at is None:
         promoted = record.action == "promote"
+        aliases = {"challenger": None, **({"champion": record.challenger} if promoted else {})}
         decision = DecisionRecord(
             id=record.id,
             model=record.model,
@@ -209,8 +225,11 @@ def _carry_out(mesh: Mesh, record: RolloutRecord, mirror: Mirror) -> RolloutReco
             to_version=record.challenger if promoted else record.champion,
             evidence=record.evidence,
         )
-        aliases = {"challenger": None, **({"champion": record.challenger} if promoted else {})}
-        record_decision(mesh.catalog, decision, aliases=aliases)
+        retraining = open_retraining(mesh.catalog, record.model)
+        if by_hand or retraining is None or retraining.id != record.retraining_id:
+            record_decision(mesh.catalog, decision, aliases=aliases)
+        else:
+            set_aliases(mesh.catalog, record.model, aliases, reason="; ".join(record.reasons), at=utc_now())
         record = finish_rollout(mesh.catalog, record.id)
     mirror(mesh, record.model)
     return record

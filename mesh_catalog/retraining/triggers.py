@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mesh_catalog.catalog.verdicts import MonitorKind
-from mesh_catalog.retraining.facts import Facts, Window
+from mesh_catalog.retraining.facts import Facts, WindowVerdict
 from mesh_catalog.specs import RetrainSpec, TriggerKind
 
 __all__ = ["TRIGGER_MONITORS", "Trigger", "all_triggers", "new_windows"]
@@ -86,7 +86,8 @@ def by_verdicts(facts: Facts, policy: RetrainSpec, kind: TriggerKind) -> Trigger
         return Trigger(kind=kind, fired=False, reason=f"{word}: the newest verdict {told}")
     recent = judged[: policy.of]
     failed = [one for one in recent if one.outcome == "fail"]
-    told = f"{word} in {len(failed)} of the newest {len(recent)} windows, {policy.needed} of {policy.of} needed"
+    looked_at = "1 window" if len(recent) == 1 else f"the newest {len(recent)} windows"
+    told = f"{word} in {len(failed)} of {looked_at}, {policy.needed} of {policy.of} needed"
     fired = recent[0].outcome == "fail" and len(failed) >= policy.needed
     since = None
     for one in judged:
@@ -97,13 +98,19 @@ def by_verdicts(facts: Facts, policy: RetrainSpec, kind: TriggerKind) -> Trigger
         kind=kind,
         fired=fired,
         reason=f"{told}: {recent[0].reason}" if fired and recent[0].reason else told,
-        evidence={"verdicts": [one.id for one in recent], "failed": len(failed)},
+        evidence={"verdicts": [one.id for one in recent], "failed": len(failed), **_losses(recent[0])},
         answers=tuple(one.id for one in failed) if fired else (),
         since=since if fired else None,
     )
 
 
-def new_windows(facts: Facts, kind: TriggerKind) -> list[Window]:
+def _losses(window: WindowVerdict) -> dict[str, float]:
+    if window.loss is None or window.before is None:
+        return {}
+    return {"loss": window.loss, "before": window.before}
+
+
+def new_windows(facts: Facts, kind: TriggerKind) -> list[WindowVerdict]:
     """The windows of a kind that could be judged and that no training has seen, newest first."""
     answered = {one for training in facts.trainings for one in training.answers}
     seen_until = max((one.at for one in facts.trainings if one.at is not None), default=None)

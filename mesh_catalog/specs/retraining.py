@@ -147,7 +147,9 @@ class RetrainSpec:
     """So many versions more of the products that the model reads."""
     kpi: KpiTrigger | None = None
     patience: int = 3
-    """So many trainings in a row that brought no better model end in a review by a person."""
+    """So many trainings in a row that did not help end in a review by a person."""
+    wins_back: float = 0.2
+    """By losses: least share of what had been lost that a new champion must win back, where the alarm goes on."""
 
 
 RolloutAlarmName = Literal[

@@ -13,7 +13,19 @@ from mesh_catalog.workspace.section import PERCENT, Section
 
 __all__ = ["read_retrain", "read_tune"]
 
-_KEYS: Final = ("on", "debounce", "cooldown", "budget", "window", "since_rows", "every", "new_data", "kpi", "patience")
+_KEYS: Final = (
+    "on",
+    "debounce",
+    "cooldown",
+    "budget",
+    "window",
+    "since_rows",
+    "every",
+    "new_data",
+    "kpi",
+    "patience",
+    "wins_back",
+)
 _WORDS: Final = tuple(kind for kind in get_args(TriggerKind) if kind != "hand")
 _NEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule": ("every", "every: 30d"),
@@ -56,6 +68,7 @@ def read_retrain(model: Section) -> RetrainSpec:
         new_versions=versions,
         kpi=_kpi(section) if "kpi" in section else None,
         patience=whole_number(section, "patience", least=1, most=100, default=default.patience),
+        wins_back=ratio(section, "wins_back", most=1.0) or default.wins_back,
     )
 
 

@@ -71,7 +71,7 @@ def test_the_loop_trains_after_the_change_recovers_and_tells_why(stream: Stream)
     played = replay(stream, policy)
     turns = [turn for turn in policy.memory.turns if turn.decision.train]
     assert turns[0].minute == (CHANGE + 1) * WEEK
-    assert any("too low performance in 1 of the newest" in reason for reason in turns[0].decision.reasons)
+    assert any("too low performance in 1 of 1 window" in reason for reason in turns[0].decision.reasons)
     assert played.trainings == 1 + len(turns)
     newest = stream.rows(11 * WEEK, 12 * WEEK)
     assert ((played.scores[newest] >= 0.5) == stream.labels[newest]).mean() > 0.85

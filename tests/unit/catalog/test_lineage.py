@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mesh_catalog.catalog.assets import register_product, sync_workspace
-from mesh_catalog.catalog.lineage import LineageGraph, lineage
+from mesh_catalog.catalog.edges import plan_edges
+from mesh_catalog.catalog.lineage import LineageGraph, lineage, reached
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.errors import NotFoundError, StorageError
 from mesh_catalog.workspace import Workspace, load_workspace
@@ -112,6 +113,10 @@ def test_an_edge_to_an_unknown_product_makes_the_answer_an_error(catalog: Catalo
     publish(catalog, DAILY, 0, inputs={"ledger.ghost": 0})
     with pytest.raises(StorageError, match=r"upstream lineage is incomplete. It leads to product 'ledger\.ghost'"):
         lineage(catalog, DAILY, direction="upstream")
+    with catalog.write() as connection:
+        plan_edges(connection, "product", "ledger.phantom", [("product", DAILY)])
+    with pytest.raises(StorageError, match=r"downstream lineage is incomplete. It leads to product 'ledger\.phantom'"):
+        reached(catalog, TRANSACTIONS, direction="downstream")
 
 
 def test_an_edge_to_an_unknown_column_makes_the_answer_an_error(catalog: Catalog) -> None:
@@ -141,3 +146,24 @@ def test_a_long_chain_of_products_is_followed_to_its_end(catalog: Catalog) -> No
         for index in range(1, 300):
             plan_edges(connection, "product", f"payments.step{index}", [("product", f"payments.step{index - 1}")])
     assert len(lineage(catalog, "payments.step299", direction="upstream").nodes) == 300
+
+
+def test_whom_a_change_reaches_are_the_nodes_of_the_lineage_without_its_links(catalog: Catalog) -> None:
+    predictions = dataset_contract(f"{MODEL}__predictions", "score")
+    register_product(catalog, predictions, domain="payments", owner=None)
+    register_product(catalog, dataset_contract("payments.rates", "rate"), domain="payments", owner="ana")
+    register_product(catalog, dataset_contract("payments.yearly", "amount"), domain="payments", owner="bo")
+    publish(catalog, TRANSACTIONS, 0, source_files=["landing/a.csv"])
+    publish(catalog, DAILY, 0, inputs={TRANSACTIONS: 0, "payments.rates": 0}, column_edges=[amount_edge()])
+    publish(catalog, "payments.yearly", 0, inputs={DAILY: 0})
+    publish(catalog, "payments.yearly", 1, inputs={TRANSACTIONS: 0}, changes={"mode": "overwrite", "kept_from": 1})
+    train(catalog)
+    publish(catalog, predictions.id, 0, inputs={TRANSACTIONS: 0})
+    for direction in ("downstream", "upstream"):
+        for name in (TRANSACTIONS, DAILY, "payments.rates", "payments.yearly", MODEL, predictions.id):
+            nodes = lineage(catalog, name, direction=direction).nodes
+            assert reached(catalog, name, direction=direction) == nodes[1:]
+    after = {node.name: node for node in reached(catalog, TRANSACTIONS, direction="downstream")}
+    assert {DAILY, MODEL, "payments.yearly"} <= after.keys()
+    assert (after["payments.yearly"].version, after["payments.yearly"].owner) == (1, "bo")
+    assert reached(catalog, DAILY, direction="downstream") == ()  # yearly was replaced by one that is not of it

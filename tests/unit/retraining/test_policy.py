@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, Window
+from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, WindowVerdict
 from mesh_catalog.retraining.policy import budget_left, decide, unhelpful_trainings
 from mesh_catalog.specs import BudgetSpec, KpiTrigger, RetrainSpec, TriggerKind
 
@@ -19,10 +19,10 @@ DAY = timedelta(days=1)
 Outcome = Literal["pass", "warn", "fail", "not_run"]
 
 
-def windows(*outcomes: Outcome | bool, trigger: TriggerKind = "drift") -> tuple[Window, ...]:
+def windows(*outcomes: Outcome | bool, trigger: TriggerKind = "drift") -> tuple[WindowVerdict, ...]:
     """Newest first, a day apart."""
     return tuple(
-        Window(
+        WindowVerdict(
             id=f"{trigger}{place}",
             trigger=trigger,
             outcome=outcome if isinstance(outcome, str) else "fail" if outcome else "pass",
@@ -58,7 +58,8 @@ def test_debounce_counts_the_newest_windows_and_the_newest_must_have_failed(
 ) -> None:
     decision = decide(facts(*drifted), RetrainSpec(needed=needed, of=of))
     assert decision.train is train
-    assert f"{sum(drifted[:of])} of the newest" in decision.reasons[0]
+    looked_at = "1 window," if min(of, len(drifted)) == 1 else "the newest"
+    assert f"drift in {sum(drifted[:of])} of {looked_at}" in decision.reasons[0]
 
 
 @pytest.mark.parametrize(("days", "train"), [(6, False), (7, True), (8, True)])
@@ -195,7 +196,7 @@ def test_the_search_widens_with_each_training_that_did_not_help_and_then_a_perso
     helped = [trained(3, "promote"), *trainings]
     assert decide(facts(True, trainings=helped), policy).search == ()
     taken_back = [trained(3, "rollback"), *helped[1:]]
-    assert len(unhelpful_trainings(taken_back)) == 5
+    assert len(unhelpful_trainings(taken_back, wins_back=0.2)) == 5
     reviewed = [replace(one, reviewed=True) for one in trainings]
     assert decide(facts(True, trainings=reviewed), policy).train
 

@@ -12,9 +12,10 @@ from mesh_catalog.catalog.decisions import DecisionRecord, begin_retraining, rec
 from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
 from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.store import Catalog, utc_now
-from mesh_catalog.catalog.verdicts import VerdictRecord, record_verdict, verdict_id
+from mesh_catalog.catalog.verdicts import Measure, VerdictRecord, record_verdict, verdict_id
+from mesh_catalog.retraining.facts import Training
 from mesh_catalog.retraining.policy import budget_left, decide
-from mesh_catalog.retraining.reading import read_facts
+from mesh_catalog.retraining.reading import learned_all, read_facts
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import BudgetSpec, ModelSpec, RetrainSpec
 from mesh_catalog.workspace import Workspace
@@ -54,7 +55,9 @@ def trained(mesh: Mesh, version: int, *, transactions: int, retraining_id: str |
     )
 
 
-def judged(mesh: Mesh, days: int, outcome: str, *, kind: str = "data_drift", slice_text: str = "") -> None:
+def judged(
+    mesh: Mesh, days: int, outcome: str, *, kind: str = "data_drift", slice_text: str = "", loss: float | None = None
+) -> None:
     current = f"payments.fraud__predictions@{days}..{days}"
     record_verdict(
         mesh.catalog,
@@ -79,8 +82,14 @@ def judged(mesh: Mesh, days: int, outcome: str, *, kind: str = "data_drift", sli
             reason=f"{kind} of day {days}",
             code_version="0",
             created_at=utc_now(),
+            measures=() if loss is None else (lost(loss, outcome),),
         ),
     )
+
+
+def lost(mean: float, outcome: str) -> Measure:
+    told = {"rows": 500, "mean": mean, "variance": 1.0, "reference_rows": 400, "reference_mean": 20.0}
+    return Measure(method="loss", score=mean, outcome=outcome, details=told)  # type: ignore[arg-type]
 
 
 def test_verdicts_of_the_monitors_that_the_policy_names_newest_first_and_of_all_rows(mesh: Mesh) -> None:
@@ -104,12 +113,14 @@ def test_new_rows_versions_and_contracts_count_from_the_newest_training(mesh: Me
     model = model_of(mesh, on=("new_data", "contract"), new_rows=1)
     facts = read_facts(mesh, model)
     assert (facts.new_rows, facts.new_versions, list(facts.contracts)) == (0, 0, [])
+    assert learned_all(mesh, model) == 1
     assert not decide(facts, model.retrain).train
     for version, contract in ((2, "1.0.1"), (3, "2.0.0")):
         changes = {"contract_version": contract, "event_to": NOON + version * DAY}
         publish(mesh.catalog, "payments.transactions", version, changes=changes)
     facts = read_facts(mesh, model)
     assert (facts.new_rows, facts.new_versions) == (20, 2)
+    assert learned_all(mesh, model) is None
     assert facts.contracts == ["contract of payments.transactions: 1.0.0 → 2.0.0"]
     assert facts.clock == NOON + 3 * DAY
     decision = decide(facts, model.retrain)
@@ -145,3 +156,47 @@ def test_a_promotion_that_was_rolled_back_did_not_help_and_requests_are_answered
     record_decision(mesh.catalog, back, aliases={"champion": 1})
     assert read_facts(mesh, model).trainings[0].outcome == "rollback"
     assert not set_alias(mesh.catalog, MODEL, "champion", 1, reason="is there", at=utc_now())
+
+
+def test_how_it_went_on_after_a_promotion_is_read_from_verdicts_and_then_from_what_came_next(mesh: Mesh) -> None:
+    model = model_of(mesh, on=("performance",))
+    trained(mesh, 1, transactions=0)
+    judged(mesh, 1, "fail", kind="performance", loss=40.0)
+    first = promoted(mesh, 2, day=1)
+    for day in (2, 3):
+        judged(mesh, day, "fail", kind="performance", loss=38.0)
+    decision = decide(replace(read_facts(mesh, model), clock=NOON + 3 * DAY), model.retrain)
+    assert decision.recovery is not None
+    assert (decision.recovery.windows, decision.recovery.failed) == (2, 2)
+    assert decision.recovery.share == pytest.approx(0.05)
+    assert [one.id for one in decision.unhelpful] == [first]
+    assert decision.search == ("parameters",)
+    second = promoted(mesh, 3, day=3, recovery=decision.recovery.to_state())
+    known: list[Training] = list(read_facts(mesh, model).trainings)
+    assert [(one.id, one.recovery) for one in known[:2]] == [(second, None), (first, decision.recovery)]
+
+
+def promoted(mesh: Mesh, version: int, *, day: int, recovery: object = None) -> str:
+    """A training that an alarm of 40 over 20 called for, whose challenger lost 39 on the gate's rows."""
+    state = {
+        "clock": (NOON + day * DAY).isoformat(),
+        "challenger": version,
+        "triggers": [{"kind": "performance", "reason": "", "evidence": {"loss": 40.0, "before": 20.0}}],
+        "comparison": {"champion_loss": 40.0, "challenger_loss": 39.0},
+        "recovery": recovery,
+    }
+    begun = begin_retraining(mesh.catalog, MODEL, state)
+    trained(mesh, version, transactions=0, retraining_id=begun.id)
+    decision = DecisionRecord(
+        id=begun.id,
+        model=MODEL,
+        action="promote",
+        reasons=("better",),
+        at=utc_now(),
+        principal="ana",
+        from_version=version - 1,
+        to_version=version,
+        evidence={},
+    )
+    assert settle_retraining(mesh.catalog, decision, aliases={"champion": version})
+    return begun.id

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_catalog.access.mesh import Mesh, open_mesh
-from mesh_catalog.catalog.decisions import read_decisions
+from mesh_catalog.catalog.decisions import begin_retraining, read_decisions
 from mesh_catalog.catalog.models import read_alias, set_alias
 from mesh_catalog.catalog.rollouts import (
     RolloutRecord,
@@ -199,6 +199,23 @@ def test_a_loop_takes_a_rollout_on_by_turns_and_is_told_what_was_done(mesh: Mesh
     told = [quiet.turn(mesh, model, champion=1, challenger=2, retraining_id="r").action for _ in range(4)]
     assert told == ["advance", "advance", "promote", "promote"]
     assert aliases(mesh) == (2, None)
+    assert len(read_decisions(mesh.catalog, MODEL)) == 1  # of a retraining that the catalog does not know
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_retraining_that_is_open_decides_itself_and_is_told_each_step(mesh: Mesh, by_hand: bool) -> None:
+    model, store = mesh.workspace.model(MODEL), aliases_of(mesh.settings.workspace)
+    retraining = begin_retraining(mesh.catalog, MODEL, {})
+    loop = StepwiseRollout(mirror=store.mirror, look=looking())
+    for number in range(4):
+        if by_hand and number == 1:
+            end_rollout(mesh, MODEL, reason="complaints", mirror=store.mirror)
+        stock = loop.turn(mesh, model, champion=1, challenger=2, retraining_id=retraining.id)
+    assert stock.action == ("back" if by_hand else "promote")
+    assert aliases(mesh) == ((1, None) if by_hand else (2, None))
+    assert [one.reasons for one in read_decisions(mesh.catalog, MODEL)] == ([("complaints",)] if by_hand else [])
+    steps = [one["step"] for one in stock.evidence["steps"]]
+    assert steps == (["shadow", "10 %"] if by_hand else ["shadow", "10 %", "50 %"])
 
 
 def test_a_rollback_to_a_version_that_is_not_there_ends_nothing(mesh: Mesh) -> None:
