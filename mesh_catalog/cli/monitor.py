@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mesh_catalog.alerts.verdicts import Told
     from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
     from mesh_catalog.monitoring.run import MonitorRun, Replay
-    from mesh_catalog.specs import ModelSpec, ProductSpec
+    from mesh_catalog.specs import ModelSpec, ProductSpec, Span
 
 __all__ = ["command"]
 
@@ -72,14 +72,13 @@ def command(
     from mesh_catalog.cli.output import progress
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.monitoring.run import record_report, replay_verdict, run_monitors
-    from mesh_catalog.monitoring.span import Span
     from mesh_catalog.settings import load_settings
 
     if report is not None and (kinds or slices or replay is not None):
         raise click.UsageError("--report is a verdict of its own: leave --kind, --slice and --replay out.")
     if window is not None and replay is not None:
         raise click.UsageError("--replay judges the verdict's own window: leave --window out.")
-    span = Span.parse(window) if window is not None else None
+    span = _span(window) if window is not None else None
     with open_mesh(load_settings(master=master)) as mesh:
         spec = _subject(mesh, subject)
 
@@ -111,6 +110,16 @@ def command(
         raise run.errors[0]
     if run.outcome == "fail" or (fail_on == "warn" and run.outcome == "warn"):
         sys.exit(_REFUSED if fail_on else 0)
+
+
+def _span(text: str) -> Span:
+    from mesh_catalog.errors import InputError
+    from mesh_catalog.specs import Span
+
+    try:
+        return Span.parse(text)
+    except ValueError as error:
+        raise InputError(f"--window: {error}") from error
 
 
 def _subject(mesh: Mesh, name: str) -> ModelSpec | ProductSpec:

@@ -105,15 +105,11 @@ def _judged(
 ) -> Finding:
     missing, rows = coverage.details["missing"], coverage.details["rows"]
     note = f"; {missing:,} of {rows:,} labels are still missing" if missing else ""
-    against = judge_against_before(window, losses) if losses is not None else None
-    first = against is not None and against.outcome == "not_run" and window.slice.column is not None
-    by_test = against is None or first  # nothing of the slice is known from before: the metric's limit holds
     spec = window.spec.performance
-    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=by_test)
-    if against is None:
+    found = judge_metrics(window, spec, values, intervals, beside=coverage, note=note, by_test=losses is None)
+    if losses is None:
         return found
-    if first:
-        return replace(found, measures=(*found.measures, against))
+    against = judge_against_before(window, losses)
     decides = against.outcome == "fail" or (found.outcome == "pass" and against.outcome == "not_run")
     return replace(
         found,

@@ -56,8 +56,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.monitoring.report import ReportFiles
-    from mesh_catalog.monitoring.span import Span
-    from mesh_catalog.specs import ModelSpec, ProductSpec
+    from mesh_catalog.specs import ModelSpec, ProductSpec, Span
 
 __all__ = ["MONITORS", "MonitorRun", "Replay", "monitor_model", "record_report", "replay_verdict", "run_monitors"]
 

@@ -23,14 +23,14 @@ from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
 from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
 from mesh_catalog.models.frame import MODEL_VERSION
-from mesh_catalog.monitoring.span import Span, chosen_versions, newest_versions
+from mesh_catalog.monitoring.spans import chosen_versions, newest_versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.contracts.contract import Column
-    from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec
+    from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec, Span
 
 __all__ = [
     "WHOLE",
@@ -239,7 +239,7 @@ def product_window(
         span: The batches within it instead; of a product that replaces its rows the newest of them.
 
     Raises:
-        NotFoundError: It was never published, or nothing of it lies within the span.
+        NotFoundError: It was never published, or nothing of it lies within the span, or its section's `reference`.
     """
     records = read_versions(mesh.catalog, product.name)
     if not records:
@@ -248,8 +248,11 @@ def product_window(
     known = [record for record in records if record.version >= start] if grows else records
     kept = newest_versions(known, spec.window) if span is None else chosen_versions(known, span)
     kept = kept if grows else kept[-1:]
-    before = [record for record in known if record.version < kept[0].version]
-    before = before[-_BASELINE_VERSIONS:] if grows else before[-1:]
+    before = known if spec.reference is None else chosen_versions(known, spec.reference)
+    before = [record for record in before if record.version < kept[0].version]
+    if spec.reference is None:
+        before = before[-_BASELINE_VERSIONS:]
+    before = before if grows else before[-1:]
     return Window(
         mesh=mesh,
         subject=product.name,

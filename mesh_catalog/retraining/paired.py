@@ -36,7 +36,7 @@ def paired_signal(mesh: Mesh, model: ModelSpec, rollout: RolloutRecord) -> Signa
     Cost: one scan of the step's rows joined with the labels, without a JVM.
     """
     sums = _sums(mesh, model, rollout)
-    spec, rows, came = model.monitor.performance, sums.get("n") or 0, sums.get("came") or 0
+    spec, rows, came = model.monitor.performance, int(sums.get("n") or 0), int(sums.get("came") or 0)
     if came < max(spec.labels_rows, 2) or came < spec.labels_share * rows:
         return None
     champion, challenger = sums["old"] / came, sums["new"] / came

@@ -49,6 +49,7 @@ from mesh_catalog.specs.retraining import (
     TriggerKind,
     TuneSpec,
 )
+from mesh_catalog.specs.spans import Span
 
 __all__ = [
     "ALGORITHMS",
@@ -93,6 +94,7 @@ __all__ = [
     "SliceSpec",
     "SourceFormat",
     "SourceSpec",
+    "Span",
     "SplitSpec",
     "StabilityGate",
     "TermSpec",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from mesh_catalog.specs.spans import Span
+
 __all__ = [
     "AttributionSpec",
     "BiasSpec",
@@ -158,6 +160,8 @@ class MonitorSpec:
     drift_share: float = 0.5
     """Share of drifted columns from which the window counts as drifted; Evidently's default."""
     drift: DriftSpec = DriftSpec()
+    reference: Span | None = None
+    """Of a product: its rows are held against those of this span; against the batches before where None."""
     slices: tuple[SliceSpec, ...] = ()
     performance: PerformanceSpec = PerformanceSpec()
     estimate: PerformanceSpec = PerformanceSpec()

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from sqlalchemy import case, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mesh_catalog.access.mesh import Mesh
@@ -28,6 +28,10 @@ __all__ = ["ROUTES"]
 
 _LIMIT = 500
 _WORST = ("not_run", "pass", "warn", "fail")
+
+
+async def home(_request: Request) -> Response:
+    return RedirectResponse("/timelines")
 
 
 async def get_metrics(request: Request) -> Response:
@@ -77,6 +81,7 @@ async def incidents(request: Request) -> Response:
 
 
 ROUTES = [
+    Route("/", home, methods=["GET"]),
     Route("/metrics", get_metrics, methods=["GET"]),
     Route("/alerts", alerts, methods=["GET"]),
     Route("/incidents", incidents, methods=["GET"]),

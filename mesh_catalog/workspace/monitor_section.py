@@ -21,6 +21,7 @@ from mesh_catalog.specs import (
     OperationsSpec,
     PerformanceSpec,
     SliceSpec,
+    Span,
 )
 from mesh_catalog.workspace.drift_section import DRIFT_KEYS, read_drift
 from mesh_catalog.workspace.gate_section import read_limits
@@ -31,8 +32,9 @@ from mesh_catalog.workspace.section import Section
 __all__ = ["BIAS_METRICS", "MODEL_KEYS", "MONITOR_FILE", "read_monitor", "read_monitor_file"]
 
 MONITOR_FILE: Final = "monitor.yaml"
-_PRODUCT_KEYS: Final = ("window", "drift_share", "drift", "slices", "operations")
-MODEL_KEYS: Final = (*_PRODUCT_KEYS, "performance", "estimate", "bias", "attribution")
+_BOTH: Final = ("window", "drift_share", "drift", "slices", "operations")
+_PRODUCT_KEYS: Final = (*_BOTH, "reference")
+MODEL_KEYS: Final = (*_BOTH, "performance", "estimate", "bias", "attribution")
 """What may stand under `monitor` of a model."""
 _METRICS: Final = tuple(name for metrics in MONITOR_METRICS.values() for name in metrics)
 BIAS_METRICS: Final = ("DPPL", "DI", "DPL", "AD", "RD", "SD", "DAR", "DRR")
@@ -53,6 +55,7 @@ def read_monitor(section: Section) -> MonitorSpec:
         window=window or default.window,
         drift_share=section.number("drift_share", least=0, most=1, default=default.drift_share),
         drift=read_drift(section.section("drift", DRIFT_KEYS)),
+        reference=_reference(section),
         slices=_slices(section),
         performance=_performance(section, "performance"),
         estimate=_performance(section, "estimate"),
@@ -69,6 +72,15 @@ def read_monitor_file(folder: Path, root: Path) -> MonitorSpec | None:
         return None
     document = read_document(require_inside(path, root))
     return read_monitor(Section(document, _PRODUCT_KEYS))
+
+
+def _reference(section: Section) -> Span | None:
+    if "reference" not in section:
+        return None
+    try:
+        return Span.parse(str(section.data["reference"]))
+    except ValueError as error:
+        raise section.error(f"reference: {error}", "reference") from error
 
 
 def _slices(section: Section) -> tuple[SliceSpec, ...]:

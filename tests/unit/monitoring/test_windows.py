@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,9 @@ from mesh_catalog.alerts.verdicts import tell_verdicts
 from mesh_catalog.catalog.alerts import read_alerts
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.run import MonitorRun, record_report, run_monitors
-from mesh_catalog.monitoring.span import Span
 from mesh_catalog.settings import load_settings
+from mesh_catalog.specs import Span
 from tests.unit.monitoring.samples import MODEL, land, rows, score_champion, train
 
 NAME = "payments.fraud"
@@ -42,7 +42,7 @@ def scored() -> list[pd.DataFrame]:
     return [rows(1, day, rows=600) for day in (20, 25, 30)]
 
 
-def truth(frame: pd.DataFrame) -> np.ndarray:
+def truth(frame: pd.DataFrame) -> Any:
     return (frame["id"].to_numpy() % 2).astype(float)
 
 
@@ -109,7 +109,7 @@ def test_a_window_is_named_by_its_days_and_a_report_is_kept_for_it(
     ],
 )
 def test_a_window_that_is_none_is_one_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(ValueError, match=sentence):
         Span.parse(text)
 
 
@@ -121,3 +121,19 @@ def test_a_products_window_of_before_is_held_against_what_came_before_it(weekly:
     run = run_monitors(weekly, product, kinds=["data_drift"], span=span)
     assert run.verdicts[0].current == "payments.cards@2..2"  # each version replaces the rows
     assert run.verdicts[0].reference == "payments.cards@1..1"
+
+
+def test_a_reference_that_is_named_stays_what_a_products_rows_are_held_against(
+    weekly: Mesh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = weekly.workspace.product("payments.cards").folder
+    (folder / "monitor.yaml").write_text("reference: 2026-05-21..2026-05-26\n")
+    late = rows(1, 40, rows=600)
+    for version, frame in ((1, scored()[0]), (2, late), (3, late)):
+        land(weekly, version, frame, [0.0] * 600)
+    with open_mesh(load_settings()) as opened:
+        run = run_monitors(opened, opened.workspace.product("payments.cards"), kinds=["data_drift"])
+    assert run.verdicts[0].reference == "payments.cards@1..1"
+    (folder / "monitor.yaml").write_text("window: 1d\nreference: last week\n")
+    assert run_command(["monitor", "payments.cards"]) == 2
+    assert "monitor.yaml:2: reference: 'last week' cannot be read. Write FROM..TO" in capsys.readouterr().err

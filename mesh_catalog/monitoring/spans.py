@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from mesh_catalog.catalog.runs import VersionRecord
 from mesh_catalog.errors import InputError, NotFoundError
+from mesh_catalog.specs import Span
 
-__all__ = ["Span", "chosen_versions", "newest_versions"]
+__all__ = ["chosen_versions", "newest_versions"]
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """Event times from one moment to another, both included."""
-
-    begins: datetime
-    ends: datetime
-    text: str
-    """As it was written."""
-
-    @classmethod
-    def parse(cls, text: str) -> Span:
-        """`2026-02-12..2026-02-18`, whole days; or moments in ISO 8601, in UTC where they name no zone.
-
-        Raises:
-            InputError: It cannot be read, or ends before it begins.
-        """
-        first, between, last = text.partition("..")
-        try:
-            begins, ends = _moment(first), _moment(last)
-        except ValueError as error:
-            raise InputError(
-                f"window '{text[:80]}' cannot be read. Write FROM..TO, for example 2026-02-12..2026-02-18"
-            ) from error
-        if len(last.strip()) == len("2026-02-18"):
-            ends += timedelta(days=1, microseconds=-1)
-        if not between or ends < begins:
-            raise InputError(f"window '{text[:80]}' ends before it begins. Write FROM..TO, the earlier one first.")
-        return cls(begins=begins, ends=ends, text=text.strip())
-
-    def holds(self, record: VersionRecord) -> bool:
-        """Whether all rows of a version lie within."""
-        known = record.event_from is not None and record.event_to is not None
-        return known and self.begins <= record.event_from and record.event_to <= self.ends  # type: ignore[operator]
 
 
 def newest_versions(records: Sequence[VersionRecord], length: timedelta) -> list[VersionRecord]:
@@ -67,7 +32,7 @@ def chosen_versions(records: Sequence[VersionRecord], span: Span) -> list[Versio
         NotFoundError: There is none.
         InputError: One between them holds rows from elsewhere.
     """
-    kept = [record for record in records if span.holds(record)]
+    kept = [record for record in records if _holds(span, record)]
     if not kept:
         told = ", ".join(map(_shown, records[: -_SHOWN - 1 : -1]))
         raise NotFoundError(
@@ -83,9 +48,10 @@ def chosen_versions(records: Sequence[VersionRecord], span: Span) -> list[Versio
     return kept
 
 
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text.strip())
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+def _holds(span: Span, record: VersionRecord) -> bool:
+    """Whether all rows of a version lie within."""
+    begins, ends = record.event_from, record.event_to
+    return begins is not None and ends is not None and span.begins <= begins and ends <= span.ends
 
 
 def _shown(record: VersionRecord) -> str:
