@@ -26,6 +26,7 @@ import gc
 import json
 import platform
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -165,13 +166,15 @@ def load(catalog: Catalog, mesh: Mesh) -> dict[str, Any]:
     """Fill a catalog; returns how fast datasets were registered, in steps of a tenth of the mesh."""
     numbers = iter(range(mesh.size))
     batches: list[float] = []
+    begun = time.perf_counter()
     while some := [mesh.dataset(number) for number in islice(numbers, AT_ONCE)]:
         started = time.perf_counter()
         register_products(catalog, some)
         batches.append((time.perf_counter() - started) / len(some))
         if len(batches) % 100 == 0:
-            rate = 1 / (sum(batches[-100:]) / 100)
-            print(f"  {len(batches) * AT_ONCE:,} registered, {rate:,.0f} a second", file=sys.stderr)
+            done, rate = len(batches) * AT_ONCE, 1 / (sum(batches[-100:]) / 100)
+            left = (time.perf_counter() - begun) / done * (mesh.size - done) / 60
+            tell(f"{done:,} of {mesh.size:,} registered, {rate:,.0f} a second, {left:.0f} min left, then edges")
     names = [mesh.name(number) for number in range(mesh.size)]
     now = datetime.now(UTC)
     started = time.perf_counter()
@@ -197,6 +200,8 @@ def load(catalog: Catalog, mesh: Mesh) -> dict[str, Any]:
                 for source, target in links
             ]
             connection.execute(insert(edges), rows)
+            if counted // 500_000 != (counted - len(links)) // 500_000:
+                tell(f"{counted:,} of about {mesh.size * 5:,} edges")
     tenth = max(len(batches) // 10, 1)
     return {
         "edges": counted,
@@ -206,6 +211,10 @@ def load(catalog: Catalog, mesh: Mesh) -> dict[str, Any]:
         "register_median_per_s": round(1 / sorted(batches)[len(batches) // 2]),
         "register_last_per_s": round(1 / (sum(batches[-tenth:]) / tenth)),
     }
+
+
+def tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def _chunks(items: Iterator[_Item], size: int) -> Iterator[list[_Item]]:
@@ -306,6 +315,7 @@ def run(backend: str, mesh: Mesh, calls: int, folder: Path) -> dict[str, Any]:
         catalog = open_catalog(url)
         loaded = load(catalog, mesh)
         _analyse(catalog)
+        tell("loaded, measuring")
         found = measure(catalog, mesh, calls)
         rate = ingest_events(catalog)
         size = _megabytes(catalog)
@@ -364,14 +374,21 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=400, help="Of search and of open.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="Where SQLite's file goes; a temporary folder by default.")
+    parser.add_argument("--keep", action="store_true", help="Leave SQLite's file in that folder, and say where.")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     results = []
     for size in chosen.datasets or [100_000]:
         mesh = Mesh(size, chosen.columns, chosen.seed)
         for backend in chosen.backend or ["sqlite", "postgres"]:
-            with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-                results.append(run(backend, mesh, chosen.calls, Path(folder)))
+            folder = Path(tempfile.mkdtemp(dir=chosen.folder))
+            try:
+                results.append(run(backend, mesh, chosen.calls, folder))
+            finally:
+                if chosen.keep and backend == "sqlite":
+                    tell(f"kept {folder}")
+                else:
+                    shutil.rmtree(folder)
             for line in told(results[-1]):  # at once: the next backend may take an hour
                 print(line, file=sys.stderr if chosen.json else sys.stdout, flush=True)
     if chosen.json:

@@ -48,10 +48,13 @@ event_time: at
 split: {{test: 1d}}
 algorithm: xgboost
 metric: {metric}
-monitor: {{window: 7d, performance: {{by: losses, loses: 0.2, significance: 0.02, windows: 4}}}}
+monitor: {{window: 7d, performance: {{by: losses, loses: 0.2, significance: {significance}, windows: 4}}}}
 gate: {{beats_champion: 0.1}}
 retrain: {{on: [performance], cooldown: 45%, budget: 1 per week, patience: 3, window: {window}}}
 """
+GRADUAL = {"window": "as_split", "significance": 0.02}
+ABRUPT = {"window": "since_drift, since_rows: 500", "significance": 0.002}
+"""Of the made streams. A training since the drift forgets what was before, so false alarms cost more; ADWIN's delta."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +75,8 @@ def loop_spec(stream: Stream) -> ModelSpec:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model" / "model.yaml"
         path.parent.mkdir()
-        window = "since_drift, since_rows: 500" if stream.name in MADE else "as_split"
-        path.write_text(POLICY.format(kind=stream.kind, metric=stream.metric, window=window), encoding="utf-8")
+        told = POLICY.format(kind=stream.kind, metric=stream.metric, **(ABRUPT if stream.name in MADE else GRADUAL))
+        path.write_text(told, encoding="utf-8")
         return read_model_file(path, DomainSpec(name="benchmark", owner=None, path=Path(folder)))
 
 

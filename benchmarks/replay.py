@@ -202,7 +202,7 @@ class Adwin(Never):
 
     def _read(self, labels: Floats, scores: Floats) -> Floats:
         if self.stream.metric == "mae":
-            return np.minimum(np.abs(labels - scores) / self._scale, 1.0)
+            return np.asarray(np.minimum(np.abs(labels - scores) / self._scale, 1.0))
         if self._reads == "losses":
             return log_loss(labels, scores)
         return np.asarray((scores >= 0.5) != (labels == 1), dtype=np.float64)

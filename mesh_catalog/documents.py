@@ -20,9 +20,10 @@ from mesh_catalog.errors import DocumentError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["Document", "check_schema", "dump_yaml", "parse_document", "read_document", "write_whole"]
+__all__ = ["Document", "check_schema", "dump_yaml", "parse_document", "raise_all", "read_document", "write_whole"]
 
 _SIZE_LIMIT_BYTES = 4 * 1024 * 1024
+_BREACHES = 9
 Place = tuple[str | int, ...]
 
 
@@ -107,16 +108,42 @@ def _scalar(node: yaml.Node) -> Any:
     return constructor.construct_object(node)
 
 
+def raise_all(errors: Sequence[DocumentError]) -> None:
+    """Raise the first error, if there is one, with the others of the document beside it."""
+    if errors:
+        errors[0].others = tuple(errors[1:])
+        raise errors[0]
+
+
 def check_schema(document: Document, validator: Validator) -> None:
-    """Raise the most telling breach of a JSON schema as a DocumentError at its line."""
+    """Raise the breaches of a JSON schema as DocumentErrors at their lines, the most telling one first.
+
+    A word may be unexpected only because something below it is wrong: such breaches are left out.
+    """
     from jsonschema.exceptions import best_match
 
-    breach = best_match(validator.iter_errors(document.data))
-    if breach is None:
+    found = [inner for breach in validator.iter_errors(document.data) if (inner := best_match([breach]))]
+    first = best_match(found)
+    if first is None:
         return
+    rest = [one for one in found if one is not first and not (_is_closed(one) and _has_below(one, found))]
+    told: dict[str, DocumentError] = {}
+    for breach in (first, *rest[:_BREACHES]):
+        place = list(breach.absolute_path)
+        where = ".".join(str(part) for part in place) or "the document"
+        unexpected = [key for key in breach.instance if repr(key) in breach.message] if _is_closed(breach) else []
+        sentence = f"{where}: {_schema_sentence(breach)}"
+        told.setdefault(sentence, document.error(sentence, *place, *unexpected[:1]))
+    raise_all(list(told.values()))
+
+
+def _is_closed(breach: Any) -> bool:
+    return breach.validator in ("additionalProperties", "unevaluatedProperties")
+
+
+def _has_below(breach: Any, found: Sequence[Any]) -> bool:
     place = list(breach.absolute_path)
-    where = ".".join(str(part) for part in place) or "the document"
-    raise document.error(f"{where}: {_schema_sentence(breach)}", *place)
+    return any(one is not breach and list(one.absolute_path)[: len(place)] == place for one in found)
 
 
 def _schema_sentence(breach: Any) -> str:

@@ -81,6 +81,8 @@ class DocumentError(InputError):
     def __init__(self, message: str, *, path: Path | str, line: int | None = None) -> None:
         self.path = str(path)
         self.line = line
+        self.others: tuple[DocumentError, ...] = ()
+        """What else is wrong with the document, where that is known: `mesh check` says it too."""
         place = f"{path}:{line}" if line else str(path)
         super().__init__(f"{place}: {message}")
 

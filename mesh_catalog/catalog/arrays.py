@@ -5,14 +5,13 @@ Their text is written here, since the driver looks at each value several times, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ARRAY, BindParameter, Dialect, TypeDecorator, literal
 from sqlalchemy.types import TypeEngine
-
-from mesh_catalog.catalog.canonical import canonical_json
 
 __all__ = ["array_of", "array_text"]
 
@@ -33,7 +32,7 @@ def array_of(values: Collection[Any], kind: TypeEngine[Any]) -> BindParameter[An
 
 
 def array_text(values: Sequence[Any]) -> str:
-    """PostgreSQL's text of an array; of what is no text, number, time or null, the JSON."""
+    """PostgreSQL's text of an array of texts, numbers, times and nulls; what is no finite number is null."""
     kinds = set(map(type, values))
     if kinds <= {int}:
         return f"{{{','.join(map(str, values))}}}"
@@ -45,10 +44,9 @@ def array_text(values: Sequence[Any]) -> str:
 
 
 def _element(value: Any) -> str:
-    if value is None:
+    if isinstance(value, float) and not math.isfinite(value):
         return "NULL"
-    kind = type(value)
-    if kind is int or kind is bool:
-        return str(value)
-    told = value if kind is str else value.isoformat() if kind is datetime else canonical_json(value)
+    if value is None or isinstance(value, (int, float)):
+        return "NULL" if value is None else str(value)
+    told = value if isinstance(value, str) else value.isoformat() if isinstance(value, date) else str(value)
     return '"' + told.replace("\\", "\\\\").replace('"', '\\"') + '"'

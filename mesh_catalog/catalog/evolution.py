@@ -15,7 +15,7 @@ from mesh_catalog.catalog.published import published_contract
 from mesh_catalog.catalog.readers import consumers_of
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.contracts.compatibility import Difference, compare_contracts
-from mesh_catalog.contracts.consumers import Reader, readers_of_columns
+from mesh_catalog.contracts.consumers import Reader, readers_of_changes
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.semantic_version import raises_major
 from mesh_catalog.errors import BreakingChangeError
@@ -120,7 +120,6 @@ def require_evolution(evolution: Evolution | None, *, allow_breaking: bool) -> N
 def _readers(
     catalog: Catalog, product: str, lost: list[Difference], products: Mapping[str, ProductSpec]
 ) -> tuple[Reader, ...]:
-    """By lineage, and by the rules of other contracts; of any column where a difference is the table's."""
+    """By lineage, and by the rules of other contracts."""
     consumers = [*consumers_of(catalog, product), *(one for other in products.values() for one in rule_readers(other))]
-    columns = {one.column for one in lost if one.column is not None}
-    return readers_of_columns(consumers, product, columns, whole=any(one.column is None for one in lost))
+    return readers_of_changes(consumers, product, lost)

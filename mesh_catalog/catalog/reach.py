@@ -51,16 +51,19 @@ def _everything_after(root: NodeKey, dialect: str) -> _After:
     holds = ends.c.version.is_(None) | ((ends.c.kind == "product") & (ends.c.version >= kept_from.scalar_subquery()))
     from_here = (e.from_kind == ends.c.kind) & (e.from_name == ends.c.name)
     ends = ends.union(select(e.to_kind, e.to_name, e.last_version).join(ends, from_here).where(holds))
-    mine = (p.name == ends.c.name) & (ends.c.kind == "product")
     product: FromClause = products
     newest: FromClause = versions
     if dialect == "postgresql":  # which reckons with few nodes, and would read all products for them
+        reached: FromClause = ends
+        mine = (p.name == reached.c.name) & (reached.c.kind == "product")
         product = select(p.domain, p.owner, p.retired_at).where(mine).limit(1).lateral()
-        of = select(v.version, v.kept_from).where(v.product == ends.c.name).order_by(v.version.desc())
+        of = select(v.version, v.kept_from).where(v.product == reached.c.name).order_by(v.version.desc())
         newest = of.limit(1).lateral()
-        source = ends.outerjoin(product, true()).outerjoin(newest, true())
-    else:
+        source = reached.outerjoin(product, true()).outerjoin(newest, true())
+    else:  # in the order of names the looks go from one page to the next; -1, or SQLite forgets the order
+        reached = select(ends).order_by(ends.c.name).limit(-1).subquery()
+        mine = (p.name == reached.c.name) & (reached.c.kind == "product")
         highest = select(func.max(v.version)).where(v.product == p.name).correlate(products).scalar_subquery()
-        source = ends.outerjoin(product, mine).outerjoin(newest, (v.product == p.name) & (v.version == highest))
+        source = reached.outerjoin(product, mine).outerjoin(newest, (v.product == p.name) & (v.version == highest))
     told = product.c.domain, product.c.owner, product.c.retired_at.is_not(None)
-    return select(*ends.c, *told, newest.c.version, newest.c.kept_from).select_from(source)
+    return select(*reached.c, *told, newest.c.version, newest.c.kept_from).select_from(source)

@@ -120,13 +120,16 @@ def find(
 
     Args:
         text: Words; where there is none, everything that `where` leaves, by name.
-        where: Facet → values of which an asset has one: kind, domain, owner, tag, classification, status.
+        where: Facet → values of which an asset has one: kind, domain, owner, tag, classification, status. `personal`
+            finds `personal?` too.
         counts: Count the facets of what was found.
 
     Raises:
         InputError: There is no such facet.
     """
     wanted = {facet: sorted(values) for facet, values in (where or {}).items() if values}
+    if "classification" in wanted:  # what nobody has decided about counts as what it may be
+        wanted["classification"] += [f"{value}?" for value in wanted["classification"]]
     if unknown := sorted(wanted.keys() - set(FACETS)):
         raise InputError(f"search: {listed(unknown)} is no facet. There are {', '.join(FACETS)}.")
     asked = words(text)[:_QUERY_WORDS]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
+    JSON,
     URL,
     ColumnElement,
     Connection,
@@ -153,8 +154,8 @@ class Catalog:
             return ConflictError(f"{self.address}: somebody else has been writing for too long. Try again.")
         if "malformed" in reason or "not a database" in reason or "corrupt" in reason:
             return StorageError(
-                f"{self.address}: is damaged ({reason}). Restore it: mesh catalog restore FILE, "
-                "or make it anew from the lake: mesh catalog rebuild."
+                f"{self.address}: is damaged ({reason}). Move it away, with its -wal and -shm, then: mesh catalog"
+                " restore FILE; without a backup: mesh catalog rebuild."
             )
         return StorageError(f"{self.address}: {reason}. Check that it is reachable, or restore it from a backup.")
 
@@ -256,6 +257,9 @@ def _insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[st
     names = list(rows[0])
     columns = [[row[name] for row in rows] for name in names]
     if connection.dialect.name == "postgresql":
+        for index, name in enumerate(names):
+            if isinstance(table.c[name].type, JSON):
+                columns[index] = [None if value is None else canonical_json(value) for value in columns[index]]
         _insert_arrays(connection, table, names, columns, clash)
         return
     quote = connection.dialect.identifier_preparer.quote

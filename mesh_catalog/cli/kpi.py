@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _SHOWN = 30
+_BAR = 20
+"""Letters of the longest bar."""
 
 
 @click.command("kpi")
@@ -117,12 +120,14 @@ def _print(found: KpiValues, chart: Path | None) -> None:
     for number in sorted(used):
         click.echo(f"  formula {number}  {definition.formulas[number - 1].text}")
     unit = f" ({kpi.unit})" if kpi.unit else ""
-    headers = [*([definition.grain] if definition.time else []), *found.dimensions, f"value{unit}"]
+    headers = [*([definition.grain] if definition.time else []), *found.dimensions, f"value{unit}", ""]
     headers += ["target", "met"] if kpi.target else []
     headers += ["formula"] if len(used) > 1 else []
     shown = found.points[-_SHOWN:]
     if shown:
-        print_table([_row(found, point, several=len(used) > 1) for point in shown], headers)
+        bars = _bars(shown)
+        rows = [_row(found, point, bar, several=len(used) > 1) for point, bar in zip(shown, bars, strict=True)]
+        print_table(rows, headers)
     left = len(found.points) - len(shown)
     told = f"the last {len(shown)} of {len(found.points):,} values; all: --json" if left else f"{len(shown)} values"
     click.echo(f"{told}   {definition.source} v{found.source_version}", err=True)
@@ -132,13 +137,23 @@ def _print(found: KpiValues, chart: Path | None) -> None:
         click.echo(f"next: mesh kpi {kpi.name} --open", err=True)
 
 
-def _row(found: KpiValues, point: KpiPoint, *, several: bool) -> tuple[Any, ...]:
+def _bars(points: Sequence[KpiPoint]) -> list[str]:
+    """A bar from zero for each value; none where one value is below zero, or all are zero."""
+    values = [float(point.value or 0) for point in points]
+    most = max(values)
+    if min(values) < 0 or not 0 < most < math.inf:
+        return [""] * len(values)
+    eighths = [round(value / most * _BAR * 8) for value in values]
+    return ["█" * (one // 8) + ("", *"▏▎▍▌▋▊▉")[one % 8] for one in eighths]
+
+
+def _row(found: KpiValues, point: KpiPoint, bar: str, *, several: bool) -> tuple[Any, ...]:
     cells: list[Any] = []
     if found.definition.time:
         form = "%Y-%m-%d %H:%M" if found.definition.grain == "hour" else "%Y-%m-%d"
         cells.append("" if point.period is None else point.period.strftime(form))
     cells += [str(value) for value in point.by]
-    cells.append(point.value)
+    cells += [point.value, bar]
     if found.kpi.target:
         cells += [str(found.kpi.target), {True: "yes", False: "no", None: ""}[point.meets_target]]
     return (*cells, *([point.formula] if several else []))

@@ -131,15 +131,20 @@ def ingest_file(file: str, dry_run: bool, as_json: bool) -> None:
         count = sum(1 for _ in events())
         done = Ingested(events=count, own=0)
         if not dry_run:
-            with progress(f"takes in {count:,} events"):
+            with progress(f"takes in {_counted(count)}"):
                 done = ingest(mesh.catalog, events(), resolve=resolver(mesh))
     if as_json:
         emit_json({"events": done.events, "own": done.own, "kept": not dry_run})
         return
     told = f", {done.own:,} of the mesh's own runs, which it knows" if done.own else ""
-    click.echo(f"{done.events:,} events {'are right' if dry_run else 'taken in'}{told}")
+    right = "is right" if done.events == 1 else "are right"
+    click.echo(f"{_counted(done.events)} {right if dry_run else 'taken in'}{told}")
     if not dry_run:
         click.echo("next: mesh lineage NAMESPACE#NAME", err=True)
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events:,} events"
 
 
 def _emit_graphs(graphs: Sequence[LineageGraph]) -> None:

@@ -43,7 +43,9 @@ def command(what: str, days: int, as_json: bool) -> None:
         emit_json(found)
         return
     if not found:
-        told = "every asset has an owner" if what == "unowned" else f"every product was used within {days} days"
+        span = "day" if days == 1 else f"{days} days"
+        told = f"every product was read, built from or published within the last {span}"
+        told = "every asset has an owner" if what == "unowned" else told
         click.echo(told, err=True)
         return
     _print(found, what)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from mesh_catalog.contracts.contract import Column, Contract, Rights, Rule
+from mesh_catalog.contracts.contract import Column, Contract, Rights, Rule, Use
 from mesh_catalog.contracts.semantic_version import Change
 
 __all__ = ["Difference", "change_kind", "compare_contracts", "is_wider"]
@@ -25,6 +25,8 @@ _INTEGERS: Final = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 """Decimal digits that hold every value."""
 _IN_DOUBLE: Final = ("tinyint", "smallint", "int", "float")
 _IMPLIED: Final = ("required", "unique")
+_BY_PURPOSE: Final = frozenset[Use](("build", "train", "score"))
+"""The uses that declare a purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Difference:
     """Of a breaking one: whom it breaks."""
     needs_rewrite: bool = False
     """Whether the table's files must be written anew: a type is another one."""
+    uses: frozenset[Use] = frozenset()
+    """Of a right that is narrowed: the uses that it takes, also from what is made of the table."""
 
 
 def compare_contracts(old: Contract, new: Contract) -> tuple[Difference, ...]:
@@ -182,10 +186,13 @@ def _rights(old: Rights, new: Rights) -> Iterator[Difference]:
     for what, before, after in lists:
         if before is None and after is not None:
             sentence = f"only these {what}s are allowed from now on: {', '.join(after) or 'none'}"
-            yield Difference(kind="breaking", column=None, sentence=sentence)
+            uses = _BY_PURPOSE if what == "purpose" else frozenset(get_args(Use)) - {*after}
+            yield Difference(kind="breaking", column=None, sentence=sentence, uses=uses)
             continue
         for one in (one for one in before or () if after is not None and one not in after):
-            yield Difference(kind="breaking", column=None, sentence=f"the {what} '{one}' is allowed no more")
+            sentence = f"the {what} '{one}' is allowed no more"
+            uses = _BY_PURPOSE if what == "purpose" else frozenset((one,))
+            yield Difference(kind="breaking", column=None, sentence=sentence, uses=uses)
         if before is not None and (after is None or set(after) - set(before)):
             yield Difference(kind="additive", column=None, sentence=f"more {what}s are allowed")
     if old.licence != new.licence:

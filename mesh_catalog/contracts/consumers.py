@@ -1,7 +1,8 @@
 """Who breaks when a dataset loses a column: those that read it, those that read what they make of it, and so on.
 
 One search over consumers, wherever they are known from: what a workspace declares, or the catalog's lineage. What is
-not known is never taken for "does not read": it may read any column, and says so.
+not known is never taken for "does not read": it may read any column, and says so. Likewise who breaks when a use is
+allowed no more: those that make this use of it, or of what is made of it.
 
 Pure: no Spark, no files, no clock.
 """
@@ -9,13 +10,18 @@ Pure: no Spark, no files, no clock.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-__all__ = ["Consumer", "Origin", "Reader", "readers_of_columns"]
+from mesh_catalog.contracts.compatibility import Difference
+
+__all__ = ["Consumer", "Origin", "Reader", "readers_of_changes", "readers_of_columns"]
 
 Origin = tuple[str, str]
 """A dataset and one of its columns."""
+_USES: Final = {"model": {"train", "score"}, "dashboard": {"analysis"}, "kpi": {"analysis"}}
+"""What each kind of consumer does with rows; the others build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +121,47 @@ class _Search:
             self._followed_whole.add(loss.dataset)
             new = True
         return [loss] if new else []
+
+
+def readers_of_changes(consumers: Iterable[Consumer], dataset: str, lost: Sequence[Difference]) -> tuple[Reader, ...]:
+    """The consumers that breaking differences of a dataset concern, each once.
+
+    Of a column those that depend on it; of a use that is allowed no more those that make it, however far downstream;
+    of anything else of the table those that read the table itself.
+    """
+    known = tuple(consumers)
+    uses = frozenset[str]().union(*(one.uses for one in lost))
+    others = [one for one in lost if not one.uses]
+    columns = {one.column for one in others if one.column is not None}
+    whole = any(one.column is None for one in others)
+    found = readers_of_columns(known, dataset, columns, whole=whole) if others else ()
+    told = {(one.kind, one.name) for one in found}
+    return (*found, *(one for one in _users(known, dataset, uses) if (one.kind, one.name) not in told))
+
+
+def _users(consumers: Sequence[Consumer], dataset: str, uses: frozenset[str]) -> tuple[Reader, ...]:
+    """The consumers that make one of these uses of a dataset or of what is made of it; analysis only of itself."""
+    found: dict[tuple[str, str], Reader] = {}
+    level: list[tuple[str, ...]] = [()] if uses else []
+    seen = {dataset}
+    while level:
+        following: list[tuple[str, ...]] = []
+        for via in level:
+            source = via[-1] if via else dataset
+            for consumer in sorted(consumers, key=lambda one: (one.kind, one.name)):
+                if source not in consumer.reads:
+                    continue
+                if not uses.isdisjoint(_USES.get(consumer.kind, {"build"}) - ({"analysis"} if via else set())):
+                    columns = tuple(sorted(consumer.reads[source] or ()))
+                    reader = Reader(
+                        kind=consumer.kind, name=consumer.name, owner=consumer.owner, columns=columns, via=via
+                    )
+                    found.setdefault((consumer.kind, consumer.name), reader)
+                if consumer.dataset is not None and consumer.dataset not in seen:
+                    seen.add(consumer.dataset)
+                    following.append((*via, consumer.dataset))
+        level = following
+    return tuple(found.values())
 
 
 def readers_of_columns(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mesh_catalog.access.audit import last_read
 from mesh_catalog.access.locations import table_location
 from mesh_catalog.catalog.inventory import read_product
-from mesh_catalog.catalog.lineage import lineage
+from mesh_catalog.catalog.lineage import reached
 from mesh_catalog.catalog.runs import read_versions
 from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.storage import open_delta
@@ -105,9 +105,9 @@ def report_table(mesh: Mesh, product: str, *, now: datetime) -> TableReport:
     """
     last_read_at = last_read(mesh.catalog, product)
     files = read_table_files(product, table_location(mesh.settings, product))
-    graph = lineage(mesh.catalog, product, direction="downstream")
     own = (product, f"{product}__quarantine")
-    readers = tuple(node.label for node in graph.nodes if node.name not in own)
+    after = reached(mesh.catalog, product, direction="downstream")
+    readers = tuple(node.label for node in after if node.name not in own)
     published_at = read_versions(mesh.catalog, product)[-1].committed_at
     return TableReport(
         product=product,

@@ -187,11 +187,11 @@ def row_losses(labels: Floats, scores: Floats, *, metric: str) -> Floats:
     import numpy as np
 
     if metric in METRICS["regression"]:
-        return np.abs(labels - scores)
+        return np.asarray(np.abs(labels - scores))
     if metric == "accuracy":
-        return ((scores >= 0.5) != (labels == 1)).astype(float)
+        return np.asarray((scores >= 0.5) != (labels == 1), dtype=np.float64)
     clipped = np.clip(scores, _CLIP, 1 - _CLIP)
-    return -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
+    return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)))
 
 
 def loss_deviation(counts: ScoreCounts) -> float:

@@ -113,7 +113,12 @@ class Degradation:
 
 
 def judge_losses(current: Losses, reference: Losses, *, loses: float = 0.0, significance: float = 0.05) -> Degradation:
-    """Welch's one-sided test of the mean losses.
+    """One-sided test of the mean losses, by Student's and by Welch's t: the larger p-value counts.
+
+    Where nothing has changed, the rows of both sides may be exchanged, and Student's test, the spread taken from both
+    together, is the permutation test's normal approximation (of losses of 0 and 1, the score test of two proportions).
+    Welch's takes each side's own spread and does not hold its level where the reference is small: an easy day has few
+    losses and, for that, a small spread. Student's does not where the newest rows are the fewer and spread wider.
 
     Args:
         current: Of the labelled rows of the newest window.
@@ -129,7 +134,10 @@ def judge_losses(current: Losses, reference: Losses, *, loses: float = 0.0, sign
     now, before = current.mean, reference.mean
     if current.variance or reference.variance:
         sides = (now, current.deviation, current.rows, before, reference.deviation, reference.rows)
-        p_value = float(stats.ttest_ind_from_stats(*sides, equal_var=False, alternative="greater").pvalue)
+        p_value = max(
+            float(stats.ttest_ind_from_stats(*sides, equal_var=pooled, alternative="greater").pvalue)
+            for pooled in (True, False)
+        )
     else:
         p_value = 0.0 if now > before else 1.0
     fails = p_value < significance and now > before * (1 + loses)

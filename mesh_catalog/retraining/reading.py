@@ -18,13 +18,13 @@ from mesh_catalog.catalog.reviews import list_reviews, open_review_of
 from mesh_catalog.catalog.verdicts import read_verdicts
 from mesh_catalog.catalog.versions import latest_version, newest_event, read_versions
 from mesh_catalog.contracts.semantic_version import version_step
-from mesh_catalog.monitoring.losses import verdict_losses
 from mesh_catalog.retraining.facts import Facts, KpiValue, Request, Training, WindowVerdict
 from mesh_catalog.retraining.recovery import Alarm, Recovery
 from mesh_catalog.retraining.triggers import TRIGGER_MONITORS
 
 if TYPE_CHECKING:
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.catalog.verdicts import VerdictRecord
     from mesh_catalog.specs import KpiTrigger, ModelSpec, TriggerKind
 
 __all__ = ["learned_all", "read_facts", "rows_since"]
@@ -112,7 +112,7 @@ def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[WindowV
     limit = max(_LOSS_WINDOWS if trigger == "performance" else _WINDOWS, 2 * model.retrain.of)
     found = []
     for one in read_verdicts(mesh.catalog, model.name, kind=TRIGGER_MONITORS[trigger], limit=limit):
-        loss, before = verdict_losses(one)
+        loss, before = _losses(one) if trigger == "performance" else (None, None)
         found.append(
             WindowVerdict(
                 id=one.id,
@@ -126,6 +126,12 @@ def _windows(mesh: Mesh, model: ModelSpec, trigger: TriggerKind) -> list[WindowV
             )
         )
     return found
+
+
+def _losses(verdict: VerdictRecord) -> tuple[float | None, float | None]:
+    from mesh_catalog.monitoring.losses import verdict_losses  # late: numpy
+
+    return verdict_losses(verdict)
 
 
 def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord]) -> list[Training]:

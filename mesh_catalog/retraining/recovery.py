@@ -2,14 +2,15 @@
 
 A challenger may pass the gate, and the alarm go on: the season is a hard one, or what is missing is in no feature. Such
 a training has helped as little as one whose challenger was rejected. But where the world goes on changing, the alarm
-may go on while each training wins much back. How much is told by the gate, which has both models on the same rows: what
-the windows since lost against those before says as much of the season, and of alarms being raised in hard weeks.
+may go on while each training wins much back. So two things are looked at, and the one that speaks for the training
+counts: the gate has both models on the same rows, but few; the windows since are many, but also tell of the season.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Recovery:
     """That were judged since."""
     failed: int
     share: float
-    """Of what had been lost, how much the challenger won back on the gate's rows."""
+    """Of what had been lost, how much was won back: on the gate's rows, or over the windows since; the greater."""
 
     def helped(self, least: float) -> bool:
         """Most windows since have passed, or at least this share of what had been lost was won back."""
@@ -53,8 +54,8 @@ class Recovery:
 def recovery_of(training: Training, windows: Sequence[WindowVerdict]) -> Recovery | None:
     """Of a promoted training; None where no alarm by losses called for it, or no window was judged since.
 
-    What had been lost is the champion's loss over the reference's, on the alarm's window or on the gate's rows: the
-    greater, since the gate's may have been easy ones.
+    What had been lost is the champion's loss over the reference's, on the alarm's window or, where that is more, on the
+    gate's rows: these may have been easy ones.
 
     Args:
         windows: Verdicts, of several kinds; those since the training, that say a loss, are looked at.
@@ -67,5 +68,7 @@ def recovery_of(training: Training, windows: Sequence[WindowVerdict]) -> Recover
     if not judged:
         return None
     champion, challenger = gate
-    share = (champion - challenger) / (max(champion, alarm.loss) - alarm.before)
+    at_gate = (champion - challenger) / (max(champion, alarm.loss) - alarm.before)
+    usual = fmean(one.loss for one in judged if one.loss is not None)
+    share = max(at_gate, (alarm.loss - usual) / (alarm.loss - alarm.before))
     return Recovery(windows=len(judged), failed=sum(one.outcome == "fail" for one in judged), share=share)

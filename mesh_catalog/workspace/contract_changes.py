@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mesh_catalog.contracts.compatibility import Difference, change_kind, compare_contracts
-from mesh_catalog.contracts.consumers import Consumer, Reader, readers_of_columns
+from mesh_catalog.contracts.consumers import Consumer, Reader, readers_of_changes, readers_of_columns
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.semantic_version import Change, is_enough, next_version, version_step
 from mesh_catalog.workspace.consumers import workspace_consumers
@@ -82,9 +82,7 @@ def _changed(
     if change is None:
         return None
     lost = [one for one in differences if one.kind == "breaking" and one.concerns == "readers"]
-    columns = {one.column for one in lost if one.column is not None}
-    whole = any(one.column is None for one in lost)
-    readers = readers_of_columns(consumers(), new.id, columns, whole=whole) if lost else ()
+    readers = readers_of_changes(consumers(), new.id, lost) if lost else ()
     enough = is_enough(old.version, new.version, change)
     wanted = None if enough else next_version(old.version, change)
     stuck = [one.sentence for one in differences if one.needs_rewrite and keeps_rows]

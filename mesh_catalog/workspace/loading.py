@@ -147,11 +147,11 @@ class _Loader:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep a DocumentError for later."""
+        """Keep a DocumentError, and what it says of the rest of its document, for later."""
         try:
             yield
         except DocumentError as error:
-            self.errors.append(error)
+            self.errors += [error, *error.others]
 
     def load(self) -> Workspace:
         policies = NO_POLICIES

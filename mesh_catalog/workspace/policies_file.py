@@ -18,7 +18,7 @@ from mesh_catalog.contracts.patterns import check_pattern
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import DocumentError, listed, nearest
 from mesh_catalog.workspace.paths import require_inside
-from mesh_catalog.workspace.section import Section
+from mesh_catalog.workspace.section import Section, list_entries
 
 __all__ = [
     "NO_POLICIES",
@@ -180,14 +180,7 @@ def _policies(section: Section) -> tuple[Policy, ...]:
     entries = section.data.get("policies") or []
     if not isinstance(entries, list) or len(entries) > _LIMIT:
         raise section.error(f"policies must be a list of at most {_LIMIT} policies.", "policies")
-    found: dict[str, Policy] = {}
-    for index, entry in enumerate(entries):
-        one = Section(section.document, _POLICY_KEYS, place=("policies", index), data=entry)
-        policy = _policy(one)
-        if policy.name in found:
-            raise one.error(f"the policy '{policy.name}' stands twice. Rename one.", "name")
-        found[policy.name] = policy
-    return tuple(found.values())
+    return tuple(list_entries(section, "policies", _POLICY_KEYS, lambda one, _index: _policy(one)))
 
 
 def _policy(one: Section) -> Policy:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from mesh_catalog.contracts.durations import parse_duration
-from mesh_catalog.documents import Document, Place, read_document
+from mesh_catalog.documents import Document, Place, raise_all, read_document
 from mesh_catalog.errors import DocumentError, listed, nearest
 
-__all__ = ["PERCENT", "Section", "read_entries"]
+__all__ = ["PERCENT", "Section", "list_entries", "read_entries"]
 
 _TEXT_LIMIT = 10_000
 PERCENT: Final = re.compile(r"\s*(\d{1,3}(?:\.\d{1,3})?)\s*%\s*")
@@ -129,22 +129,38 @@ _Entry = TypeVar("_Entry", bound=_Named)
 def read_entries(path: Path, key: str, known: Sequence[str], read: Callable[[Section, int], _Entry]) -> list[_Entry]:
     """What stands in a file that is one list of named things under `key`.
 
+    Raises:
+        DocumentError: Another key, or as `list_entries`.
+    """
+    return list_entries(Section(read_document(path), (key,)), key, known, read)
+
+
+def list_entries(
+    whole: Section, key: str, known: Sequence[str], read: Callable[[Section, int], _Entry]
+) -> list[_Entry]:
+    """The named things of the list under `key`.
+
     Args:
         known: The keys of an entry.
         read: Makes one of an entry and its place in the list.
 
     Raises:
-        DocumentError: Another key, no list, what `read` refuses, or a name that stands twice; with file and line.
+        DocumentError: No list, what `read` refuses, or a name that stands twice; with file and line, and those of the
+            other entries beside it.
     """
-    whole = Section(read_document(path), (key,))
     entries = whole.data.get(key) or []
     if not isinstance(entries, list):
         raise whole.error(f"{key} must be a list.", key)
     found: dict[str, _Entry] = {}
+    errors: list[DocumentError] = []
     for index, data in enumerate(entries):
-        section = Section(whole.document, known, place=(key, index), data=data)
-        one = read(section, index)
-        if one.name in found:
-            raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
-        found[one.name] = one
+        try:
+            section = Section(whole.document, known, place=(key, index), data=data)
+            one = read(section, index)
+            if one.name in found:
+                raise section.error(f"'{one.name}' stands twice. Keep one.", "name")
+            found[one.name] = one
+        except DocumentError as error:
+            errors.append(error)
+    raise_all(errors)
     return list(found.values())

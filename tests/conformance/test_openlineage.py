@@ -14,6 +14,7 @@ import pytest
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.openlineage.reading import read_facets, read_outside_runs
 from mesh_catalog.catalog.store import Catalog, open_catalog
+from tests.conformance.conftest import Tell
 from tests.openlineage import PRODUCER, column_flows, everything, flows, take
 
 T1, T2 = (f"hdfs://dataproc-producer-test-m#/user/hive/warehouse/{name}" for name in ("t1", "t2"))
@@ -109,7 +110,7 @@ def suite(shared: Path) -> Path:
 
 
 def test_every_scenario_gives_its_graph_in_any_order_and_told_twice(
-    suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    suite: Path, tmp_path: Path, conformance: Tell
 ) -> None:
     scenarios = sorted(path for path in (suite / "scenarios").iterdir() if path.is_dir())
     assert {path.name for path in scenarios} == GRAPHS.keys()
@@ -130,10 +131,7 @@ def test_every_scenario_gives_its_graph_in_any_order_and_told_twice(
         assert everything(other) == told, scenario.name
         catalog.close()
         other.close()
-    with capsys.disabled():
-        print(
-            f"\nOpenLineage: {len(scenarios)} of {len(scenarios)} consumer scenarios, {count} events, graph as expected"
-        )
+    conformance(f"OpenLineage consumer scenarios, {count} events, their graph", len(scenarios), len(scenarios))
 
 
 def test_columns_of_the_scenarios_are_what_their_queries_say(suite: Path, catalogs: list[Catalog]) -> None:
@@ -223,7 +221,7 @@ def event_with(place: str, facets: dict[str, Any], minute: int, tag: str = "") -
 
 
 def test_every_facet_of_the_specification_is_taken_in_and_kept_as_documented(
-    suite: Path, catalogs: list[Catalog], capsys: pytest.CaptureFixture[str]
+    suite: Path, catalogs: list[Catalog], conformance: Tell
 ) -> None:
     folders = sorted(path for path in (suite / "fixtures").iterdir() if path.is_dir())
     assert {path.name for path in folders} == FACETS.keys()
@@ -231,10 +229,10 @@ def test_every_facet_of_the_specification_is_taken_in_and_kept_as_documented(
     for folder in folders:
         place, name, expected = FACETS[folder.name]
         for number, path in enumerate(sorted(folder.glob("*.json")), start=1):
-            facets = json.loads(path.read_text())
-            count += 1
             if folder.name == "LineageFacet":
                 continue  # its graphs are asserted below
+            facets = json.loads(path.read_text())
+            count += 1
             tag = f"{folder.name}{number}"
             take(catalogs[0], [event_with(place, facets, number, tag)])
             assert {(f"n#in{tag}", f"n#job{tag}"), (f"n#job{tag}", f"n#out{tag}")} <= flows(catalogs[0])
@@ -243,8 +241,7 @@ def test_every_facet_of_the_specification_is_taken_in_and_kept_as_documented(
                 value = kept[name]
                 assert (len(value) if isinstance(expected, int) else value) == (value if expected is None else expected)
             assert not any(secret in json.dumps(kept) for secret in SECRETS), path
-    with capsys.disabled():
-        print(f"\nOpenLineage: {count} of {count} facet fixtures in {len(folders)} folders taken in as expected")
+    conformance("OpenLineage official facets, what is kept of them", count, count)
 
 
 def _kept(catalog: Catalog, tag: str) -> dict[str, Any]:
@@ -306,7 +303,7 @@ LINEAGE_GRAPHS = {
 }
 
 
-def test_explicit_lineage_facets_give_their_graphs(suite: Path, tmp_path: Path) -> None:
+def test_explicit_lineage_facets_give_their_graphs(suite: Path, tmp_path: Path, conformance: Tell) -> None:
     folder = suite / "fixtures" / "LineageFacet"
     assert {path.stem for path in folder.iterdir()} == LINEAGE_GRAPHS.keys()
     for name, graph in LINEAGE_GRAPHS.items():
@@ -324,9 +321,13 @@ def test_explicit_lineage_facets_give_their_graphs(suite: Path, tmp_path: Path) 
             take(catalog, [event])
             assert flows(catalog) == graph, name
             catalog.close()
+    conformance("OpenLineage official lineage facets, their graph", len(LINEAGE_GRAPHS), len(LINEAGE_GRAPHS))
 
 
-def test_the_full_example_of_the_specification_is_a_run(suite: Path, catalogs: list[Catalog]) -> None:
+def test_the_full_example_of_the_specification_is_a_run(
+    suite: Path, catalogs: list[Catalog], conformance: Tell
+) -> None:
     take(catalogs[0], [json.loads((suite / "fixtures" / "example_full_event.json").read_text())])
     (run,) = read_outside_runs(catalogs[0], "food_delivery#dbt")
     assert run.state == "COMPLETE" and flows(catalogs[0]) == set()
+    conformance("OpenLineage official full event", 1, 1)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_catalog.catalog.assets import register_product
-from mesh_catalog.catalog.search import search
+from mesh_catalog.catalog.search import find, search
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.words import nearness, shortened, words
 from tests.unit.catalog.conftest import ON_BOTH
@@ -32,6 +33,18 @@ def test_a_name_goes_before_a_column_and_a_column_before_a_description(catalog: 
 @pytest.mark.parametrize("text", ["terminal", "euro", "cards", "payments-team", "PAYMENTS", "amount customer", "devic"])
 def test_descriptions_tags_owners_domains_and_columns_are_found(catalog: Catalog, text: str) -> None:
     assert NAME in names(catalog, text)
+
+
+@ON_BOTH
+def test_what_nobody_has_decided_about_is_found_as_what_it_may_be(catalog: Catalog) -> None:
+    devices = dataset_contract("payments.devices", "mail", "model")
+    mail = replace(devices.columns[0], classification="personal?")
+    register_product(
+        catalog, replace(devices, columns=(mail, devices.columns[1])), domain="payments", owner="payments-team"
+    )
+    found = find(catalog, "", where={"classification": ["personal"]}).hits
+    assert {hit.name for hit in found} == {NAME, "payments.devices"}
+    assert find(catalog, "", where={"classification": ["special"]}).hits == ()
 
 
 def test_models_are_found_by_goal_and_target(catalog: Catalog) -> None:

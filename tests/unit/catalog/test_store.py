@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from mesh_catalog.catalog.inventory import list_products
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.migrations import HEAD
 from mesh_catalog.catalog.runs import read_checks, read_versions
 from mesh_catalog.catalog.search import search
-from mesh_catalog.catalog.store import Catalog, open_catalog
-from mesh_catalog.catalog.tables import metadata
+from mesh_catalog.catalog.store import Catalog, among, open_catalog, upsert
+from mesh_catalog.catalog.tables import domains, metadata
 from mesh_catalog.errors import ConflictError, SettingsError, StorageError
 from tests.unit.catalog.conftest import ON_BOTH, ON_SQLITE
+from tests.unit.catalog.samples import NOON
 
 ROOT = Path(__file__).parents[3]
 
@@ -137,7 +139,9 @@ def test_a_catalog_of_a_newer_mesh_catalog_is_refused(empty: Catalog, url: str) 
 def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
     path.write_bytes(b"this is not a database at all" * 100)
-    with pytest.raises(StorageError, match=r"is damaged \(file is not a database\).*mesh catalog restore"):
+    with pytest.raises(
+        StorageError, match=r"is damaged \(file is not a database\)\. Move it away.*mesh catalog restore"
+    ):
         open_catalog(f"sqlite:///{path}")
 
 
@@ -208,3 +212,18 @@ def test_a_reader_is_not_held_up_by_a_writer(empty: Catalog, url: str) -> None:
         with other.read() as reader:
             assert reader.exec_driver_sql("SELECT count(*) FROM owners").scalar() == 0
     other.close()
+
+
+@ON_BOTH
+def test_rows_written_many_at_once_are_read_as_they_were(empty: Catalog) -> None:
+    names = ['"', "\\", "a,b", "{}", "NULL", " ", "", "tab\tline\n", "결제", "it's"]
+    made = {"fingerprint": "", "members": ['a"b', "\\"], "retired_at": NOON}
+    rows = [{**made, "name": name, "description": name} for name in names]
+    with empty.write() as connection:
+        upsert(connection, domains, [*rows, {**made, "name": "bare", "description": None, "members": None}])
+        found = {row.name: row for row in connection.execute(select(domains))}
+        asked = connection.execute(select(domains.c.name).where(among(connection, domains.c.name, names))).scalars()
+        assert sorted(asked) == sorted(names)
+    assert found.keys() == {*names, "bare"}
+    assert all(found[name].description == name and found[name].members == made["members"] for name in names)
+    assert (found["bare"].description, found["bare"].members, found["bare"].retired_at) == (None, None, NOON)

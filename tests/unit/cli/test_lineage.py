@@ -54,6 +54,7 @@ def test_a_file_of_lines_an_array_and_standard_input_are_taken_in(
     path.write_text(json.dumps([event(mesh, label="c")], indent=2))
     assert json.loads(run(capsys, "ingest", str(path), "--json")[0]) == {"events": 1, "own": 0, "kept": True}
     path.write_text(json.dumps(event(mesh, label="d"), indent=2))
+    assert run(capsys, "ingest", str(path), "--dry-run")[0] == "1 event is right\n"
     run(capsys, "ingest", str(path))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(event(mesh, label="e")).encode())))
     run(capsys, "ingest", "-")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_catalog.contracts.consumers import Consumer, Origin, readers_of_columns
+from mesh_catalog.contracts.compatibility import Difference
+from mesh_catalog.contracts.consumers import Consumer, Origin, readers_of_changes, readers_of_columns
+from mesh_catalog.contracts.contract import Use
 
 
 def _product(name: str, makes: dict[str, set[Origin]], *more: Origin) -> Consumer:
@@ -73,9 +75,30 @@ def test_a_reader_is_told_in_a_sentence() -> None:
     }
 
 
+_COUNT = Consumer(kind="product", name="count", owner="o", reads={"daily": frozenset()}, dataset="count", makes={})
+_COUNTS = Consumer(kind="model", name="counts", owner="ml", reads={"count": frozenset({"n"})})
+_RATE = Consumer(kind="kpi", name="rate", owner="o", reads={"pay": frozenset({"amount"})})
+
+
+def _users(*uses: Use) -> dict[str, tuple[str, ...]]:
+    lost = Difference(kind="breaking", column=None, sentence="not allowed", uses=frozenset(uses))
+    return {one.name: one.via for one in readers_of_changes([*_ALL, _COUNT, _COUNTS, _RATE], "pay", [lost])}
+
+
+def test_a_use_that_is_allowed_no_more_breaks_those_that_make_it_however_far_and_nobody_else() -> None:
+    """Also where no column leads there: `count` holds how many rows there were, and nothing of them."""
+    assert _users("train") == {"m": ("code",), "counts": ("daily", "count")}
+    assert _users("build").keys() == {"code", "daily", "week", "count"}
+    assert _users("analysis") == {"rate": ()}  # it is asked for at the product itself
+    lost = Difference(kind="breaking", column=None, sentence="the licence is another one")
+    assert {one.name for one in readers_of_changes([*_ALL, _RATE], "pay", [lost])} == {"code", "daily", "rate"}
+
+
 def test_a_circle_ends() -> None:
     circle = [_product("a", {"x": {("b", "x"), ("pay", "x")}}), _product("b", {"x": {("a", "x")}})]
     assert [one.name for one in readers_of_columns(circle, "pay", ["x"])] == ["a", "b"]
+    barred = Difference(kind="breaking", column=None, sentence="not allowed", uses=frozenset({"build"}))
+    assert [one.name for one in readers_of_changes(circle, "pay", [barred])] == ["a", "b"]
 
 
 _COLUMNS = ("x", "y", "z")

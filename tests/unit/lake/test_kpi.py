@@ -189,7 +189,10 @@ def test_a_kpi_is_in_search_and_lineage_and_a_reader_of_its_columns(ledger: Ledg
 def test_the_verb_prints_values_lists_and_draws(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     ledger.define(VERSIONED)
     assert run_command(["kpi", "payments.fraud_rate", "--chart", "fraud.html"]) == 0
-    assert "0.25" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split()[1]: line.count("█") for line in lines if line.startswith("20")}
+    most = max(map(float, shown))
+    assert "0.25" in shown and all(abs(bar - 20 * float(value) / most) < 1 for value, bar in shown.items())
     page = Path("fraud.html").read_text(encoding="utf-8")
     assert 'class="target"' in page
     assert "formula 2" in page

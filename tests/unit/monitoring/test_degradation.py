@@ -26,6 +26,19 @@ def test_where_nothing_has_changed_the_asked_share_of_windows_fails_however_smal
         assert 0.02 < np.mean(failed) < 0.08
 
 
+@pytest.mark.parametrize("lost", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("significance", [0.02, 0.002])
+def test_an_easy_day_as_the_reference_raises_no_more_false_alarms_than_asked_for(
+    lost: float, significance: float
+) -> None:
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(1500):
+        week, day = (Losses.of((rng.random(rows) < lost).astype(float)) for rows in (1008, 144))
+        alarms += judge_losses(week, day, significance=significance).outcome == "fail"
+    assert alarms <= 1500 * significance + 3 * np.sqrt(1500 * significance)
+
+
 def test_a_worse_window_fails_with_both_means_and_only_where_it_is_worse_by_the_share_asked_for() -> None:
     rng = np.random.default_rng(1)
     before, now = (rng.random(2_000) < 0.2).astype(float), (rng.random(2_000) < 0.26).astype(float)
@@ -42,11 +55,12 @@ def test_too_few_labels_are_not_judged_and_losses_without_spread_are() -> None:
     assert judged(np.zeros(50), np.zeros(50)).outcome == "pass"
 
 
-def test_it_is_welchs_test_from_three_numbers_a_side_and_parts_join_to_the_whole() -> None:
+def test_it_is_the_more_careful_of_two_t_tests_from_three_numbers_a_side_and_parts_join_to_the_whole() -> None:
     rng = np.random.default_rng(2)
     now, before = rng.gamma(2, 10, 90), rng.gamma(2, 9, 400)
-    wanted = stats.ttest_ind(now, before, equal_var=False, alternative="greater").pvalue
-    assert judged(now, before).p_value == pytest.approx(wanted, rel=1e-9)
+    for one, other in ((now, before), (now[:30], before), (now, before[:30] / 2)):
+        wanted = [stats.ttest_ind(one, other, equal_var=same, alternative="greater").pvalue for same in (True, False)]
+        assert judged(one, other).p_value == pytest.approx(max(wanted), rel=1e-9)
     parts = [Losses.of(before[:100]), Losses.of(before[100:]), Losses.of(before[:0])]
     whole, joined = Losses.of(before), Losses.joined(parts)
     assert joined.rows == 400

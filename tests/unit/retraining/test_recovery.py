@@ -38,17 +38,21 @@ def training(week: int, **more: Any) -> Training:
 
 
 @pytest.mark.parametrize(
-    ("gate", "share"),
+    ("gate", "since", "share"),
     [
-        ((40.0, 39.0), 0.05),
-        ((60.0, 40.0), 0.5),  # more had been lost on the gate's rows than in the alarm's window
-        ((15.0, 10.0), 0.25),  # nothing had: they were easy
-        ((40.0, 45.0), -0.25),
+        ((40.0, 39.0), [40.0, 42.0], 0.05),
+        ((60.0, 40.0), [40.0, 42.0], 0.5),  # more had been lost on the gate's rows than in the alarm's window
+        ((15.0, 10.0), [40.0, 42.0], 0.25),  # nothing had: they were easy
+        ((40.0, 45.0), [40.0, 42.0], -0.05),
+        ((40.0, 45.0), [30.0, 28.0], 0.55),
     ],
 )
-def test_what_was_won_back_is_a_share_of_what_had_been_lost(gate: Any, share: float) -> None:
-    since = [verdict(4, 99.0), verdict(5, 39.0), verdict(6, 21.0, failed=False)]
-    assert recovery_of(training(4, gate=gate), since) == Recovery(windows=2, failed=1, share=pytest.approx(share))
+def test_what_was_won_back_is_a_share_of_what_had_been_lost(gate: Any, since: list[float], share: float) -> None:
+    windows = [verdict(4, 99.0), verdict(5, since[0]), verdict(6, since[1], failed=False)]
+    found = recovery_of(training(4, gate=gate), windows)
+    assert found is not None
+    assert (found.windows, found.failed) == (2, 1)
+    assert found.share == pytest.approx(share)
 
 
 def test_nothing_is_said_of_a_training_that_no_alarm_by_losses_called_for_or_that_is_not_promoted() -> None:

@@ -87,6 +87,20 @@ def test_a_breaking_change_names_each_reader_its_owner_and_the_column_through_ev
     assert {tuple(one["lost"]) for one in change["readers"]} == {("amount",)}
 
 
+def test_a_use_that_is_forbidden_names_the_model_two_steps_on_and_not_those_that_only_build(
+    branch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = (branch / _ORDERS).read_text().replace("shop.orders", "shop.returns").replace("name: orders", "name: returns")
+    write(branch, "domains/shop/returns/contract.yaml", own)
+    write(branch, "domains/shop/returns/build.sql", "select customer, at, amount, returned from shop.orders")
+    reads = ("shop.orders.returned", "shop.returns.returned"), ("shop.orders.amount", "shop.returns.amount")
+    _edit(branch, "domains/shop/churn/model.yaml", *reads, (", shop.activity", ""))
+    uses = "customProperties:\n  - {property: allowedUses, value: [analysis, build, score]}\n"
+    _edit(branch, _ORDERS, ("customProperties:\n", uses))
+    _, told = _check(capsys)
+    assert {one["name"]: one["via"] for one in told["changes"][0]["readers"]} == {"shop.churn": ["shop.returns"]}
+
+
 def test_a_major_version_and_the_readers_word_let_it_through(branch: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _edit(branch, _ORDERS, _TYPE, ("version: 1.0.0", "version: 2.0.0"))
     code, told = _check(capsys)

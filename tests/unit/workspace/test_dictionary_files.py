@@ -30,6 +30,10 @@ def root(workspace_dir: Path) -> Path:
     return workspace_dir
 
 
+def lines_of(root: Path, path: str) -> list[int | None]:
+    return [error.line for error in check_workspace(root) if error.path == str(root / path)]
+
+
 def messages(root: Path) -> list[str]:
     return [str(error).removeprefix(f"{root}/") for error in check_workspace(root)]
 
@@ -38,6 +42,19 @@ def test_a_kpi_takes_its_products_event_time_and_its_domains_owner(root: Path) -
     kpi = load_workspace(root).kpis["shop.revenue"]
     assert (kpi.time, kpi.owner) == ("at", "ada")
     assert kpi.formulas[0].columns == ("amount", "returned")
+
+
+def test_every_mistake_of_a_file_is_told_and_not_the_first_alone(root: Path) -> None:
+    more = "  - {name: a, source: shop.orders, formula: amount}\n  - {name: a, colour: red}\n"
+    write(root, "domains/shop/kpis.yaml", REVENUE.replace("sum(amount)", "sum(amount); drop") + more)
+    policies = "policies:\n  - {name: a, require: [ownr]}\n  - {name: b, colour: 1}\n  - {name: c, require: [owner]}\n"
+    write(root, "conf/policies.yaml", policies)
+    orders = root / "domains/shop/orders/contract.yaml"
+    wrong = orders.read_text().replace("version: 1.0.0", "version: 1").replace("Type: number", "Type: nummer")
+    write(root, "domains/shop/orders/contract.yaml", wrong.replace("schema:", "foo: 1\nschema:"))
+    assert lines_of(root, "domains/shop/kpis.yaml") == [5, 7, 8]
+    assert lines_of(root, "conf/policies.yaml") == [2, 3]
+    assert lines_of(root, "domains/shop/orders/contract.yaml") == [4, 7, 13]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("cooldown: 3d", "cooldown: 3d, budget: 0 per month", "must read like 4 per month"),
         ("cooldown: 3d", "cooldown: 3d, window: since_dirft", "must be all, since_drift"),
         ("cooldown: 3d", "cooldown: 3d, patience: 0", "must be from 1 to 100"),
+        ("cooldown: 3d", "cooldown: 3d, wins_back: much", "must be a share such as 10%"),
         ("metric: roc_auc", "metric: roc_auc\ntune: {trials: 0}", "must be from 1"),
         ("metric: roc_auc", "metric: roc_auc\ntune: {parameters: {max_depth: [8, 3]}}", "for example \\[3, 8\\]"),
         ("metric: roc_auc", "metric: roc_auc\napproval: maybe", "Allowed: person, automatic"),
