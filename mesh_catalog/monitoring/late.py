@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mesh_catalog.catalog.verdicts import VerdictRecord, read_verdicts
 from mesh_catalog.errors import MeshError
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
-from mesh_catalog.monitoring.window import Slice, checked_slice, past_window, sliced
+from mesh_catalog.monitoring.slices import Slice, checked_slice
+from mesh_catalog.monitoring.window import past_window, sliced
 
 if TYPE_CHECKING:
     from mesh_catalog.monitoring.window import Window

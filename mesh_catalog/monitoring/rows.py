@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mesh_catalog.access.gate import Ticket
-    from mesh_catalog.monitoring.window import Part, Slice, Window
+    from mesh_catalog.monitoring.slices import Slice
+    from mesh_catalog.monitoring.window import Part, Window
 
 __all__ = ["LABEL", "Rows", "between", "group_counts", "labelled_rows", "rows_of", "scored_rows"]
 

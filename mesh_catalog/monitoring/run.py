@@ -35,19 +35,8 @@ from mesh_catalog.monitoring.late import late_windows
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
 from mesh_catalog.monitoring.quality import DATA_QUALITY
-from mesh_catalog.monitoring.window import (
-    WHOLE,
-    Slice,
-    Window,
-    challenger_slices,
-    checked_slice,
-    model_window,
-    pinned_window,
-    product_window,
-    sliced,
-    slices_of,
-    utc_moment,
-)
+from mesh_catalog.monitoring.slices import WHOLE, Slice, challenger_slices, checked_slice, slices_of
+from mesh_catalog.monitoring.window import Window, model_window, pinned_window, product_window, sliced, utc_moment
 
 if TYPE_CHECKING:
     from pathlib import Path

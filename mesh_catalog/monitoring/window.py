@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.models import ModelVersionRecord, read_alias, read_model_versions
-from mesh_catalog.catalog.rollouts import open_rollout
 from mesh_catalog.catalog.runs import VersionRecord, latest_version, read_run, read_versions
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.verdicts import SubjectKind, VerdictRecord
 from mesh_catalog.catalog.versions import appended_from
-from mesh_catalog.errors import InputError, MeshError, NotFoundError, nearest
+from mesh_catalog.errors import InputError, MeshError, NotFoundError
 from mesh_catalog.models.frame import MODEL_VERSION
+from mesh_catalog.monitoring.slices import WHOLE, Slice
 from mesh_catalog.monitoring.spans import chosen_versions, newest_versions
 
 if TYPE_CHECKING:
@@ -33,12 +31,8 @@ if TYPE_CHECKING:
     from mesh_catalog.specs import ModelSpec, MonitorSpec, ProductSpec, Span
 
 __all__ = [
-    "WHOLE",
     "Part",
-    "Slice",
     "Window",
-    "challenger_slices",
-    "checked_slice",
     "losses_text",
     "model_window",
     "own_names",
@@ -46,61 +40,14 @@ __all__ = [
     "pinned_window",
     "product_window",
     "sliced",
-    "slices_of",
     "utc_moment",
 ]
 
-_GROUPS = 20
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _BASELINE_VERSIONS = 50
-_SLICE = re.compile(
-    r"(?P<column>\S+) (?:= (?P<value>.*)|in \[(?P<low>\S+), (?P<high>\S+)\)|(?P<missing>is missing))", re.S
-)
 _PIN = re.compile(r"(?P<name>[^@ ]+)@(?P<first>\d+)(?:\.\.(?P<last>\d+))?")
 _MOMENT = "as of "
 _LOSSES = "losses of "
 _LOSS_NAMES = re.compile(rf"{_LOSSES}(?P<names>(?:v\d+|[0-9a-f]+)(?: (?:v\d+|[0-9a-f]+))*)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """Which rows of a window: all of them, those of one value of a column, or of one range."""
-
-    column: str | None = None
-    value: str | None = None
-    low: float | None = None
-    high: float | None = None
-    problem: str | None = None
-    """Why these rows cannot be picked."""
-
-    def __str__(self) -> str:
-        if self.column is None:
-            return ""
-        if self.low is not None:
-            return f"{self.column} in [{self.low:g}, {self.high:g})"
-        return f"{self.column} is missing" if self.value is None else f"{self.column} = {self.value}"
-
-    @classmethod
-    def parse(cls, text: str) -> Slice:
-        """What `str` wrote.
-
-        Raises:
-            InputError: It reads otherwise.
-        """
-        found = _SLICE.fullmatch(text)
-        if not text:
-            return WHOLE
-        try:
-            if found is not None and found["low"] is not None:
-                return cls(column=found["column"], low=float(found["low"]), high=float(found["high"]))
-        except ValueError:
-            found = None
-        if found is None:
-            raise InputError(f"slice '{text[:80]}' cannot be read. Write for example: channel = web")
-        return cls(column=found["column"], value=found["value"])
-
-
-WHOLE = Slice()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,22 +246,6 @@ def pinned_window(window: Window, verdict: VerdictRecord) -> Window:
     )
 
 
-def slices_of(window: Window) -> Iterator[Slice]:
-    """The slices that the section names, as the window's rows have them; one with a problem where it cannot be."""
-    from mesh_catalog.monitoring.rows import group_counts
-
-    for spec in window.spec.slices:
-        edges = (float("-inf"), *spec.edges, float("inf"))
-        found = checked_slice(window, Slice(column=spec.column, value="*", low=edges[1] if spec.edges else None))
-        if found.problem is not None:
-            yield Slice(column=spec.column, value="*", problem=found.problem)
-        elif spec.edges:
-            yield from (Slice(column=spec.column, low=a, high=b) for a, b in pairwise(edges))
-        else:
-            groups = group_counts(window, spec.column, limit=_GROUPS)
-            yield from (Slice(column=spec.column, value=value) for value in groups)
-
-
 def sliced(window: Window, chosen: Slice) -> Window:
     """The window of a slice; of rows that another version of the model scored, with that version as its champion."""
     found = replace(window, slice=chosen)
@@ -322,31 +253,6 @@ def sliced(window: Window, chosen: Slice) -> Window:
         return found
     version = _champion(window.mesh, window.model, int(chosen.value or 0))
     return replace(found, champion=version, baseline=None)
-
-
-def challenger_slices(window: Window) -> Iterator[Slice]:
-    """What a challenger scored that a rollout has given rows to, within the window."""
-    rollout = open_rollout(window.mesh.catalog, window.subject) if window.model is not None else None
-    if rollout is not None and rollout.share > 0:
-        yield Slice(column=MODEL_VERSION, value=str(rollout.challenger))
-
-
-def checked_slice(window: Window, chosen: Slice) -> Slice:
-    """The slice, with a problem where the product does not allow it: no such column, or personal, or no number."""
-    if chosen.column is None or chosen.problem is not None:
-        return chosen
-    product = window.current.product
-    columns = {one.name: one for one in read_version_columns(window.mesh.catalog, product, window.current.last)}
-    column = columns.get(chosen.column)
-    problem = None
-    if column is None:
-        problem = f"{product} has no column '{chosen.column[:80]}'.{nearest(chosen.column, columns)}"
-    elif column.personal:
-        # what somebody typed may be a person's value: it is kept nowhere
-        return Slice(column=column.name, value="*", problem="the column is personal, so its values are not shown")
-    elif chosen.low is not None and not column.spark_type.startswith(_NUMBERS):
-        problem = f"edges need a number, and '{chosen.column}' is {column.spark_type}"
-    return replace(chosen, problem=problem)
 
 
 def _part(records: Sequence[VersionRecord], *, whole: bool = False) -> Part:
