@@ -106,7 +106,7 @@ def own_session(spark: SparkSession, settings: Settings) -> SparkSession:
 
 
 def close_session() -> None:
-    """Stop the running session, if any, once its listeners have done what they were given.
+    """Stop the running session, if any, once its listeners have done what they were given; their events go with it.
 
     The OpenLineage listener runs Spark jobs of its own; a context that is stopped under one of them hangs for good.
     """
@@ -119,7 +119,10 @@ def close_session() -> None:
         logger.warning(
             "Spark's listeners are not done after %s s; the lineage of the last write may be missing", _DRAIN_SECONDS
         )
+    events = Path(context.getConf().get(_LOCATION) or "")
     context.stop()
+    if events.name.startswith(_own_events()):
+        events.unlink(missing_ok=True)
 
 
 def openlineage_file(spark: SparkSession) -> Path:
@@ -212,7 +215,7 @@ def _with_values(conf: SparkConf, values: Mapping[str, str]) -> SparkConf:
 
 
 def _defaults(settings: Settings, app_name: str, master: str) -> dict[str, str]:
-    events = settings.state / "openlineage" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.ndjson"
+    events = settings.state / "openlineage" / f"{_own_events()}{uuid.uuid4().hex[:8]}.ndjson"
     events.parent.mkdir(parents=True, exist_ok=True)
     values = (
         _RUNTIME
@@ -238,6 +241,11 @@ def _defaults(settings: Settings, app_name: str, master: str) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
         }
     return values
+
+
+def _own_events() -> str:
+    """How the name of this process's file of events begins, where the workspace's settings name no other."""
+    return f"{os.getpid()}-"
 
 
 def _driver_memory() -> str:
