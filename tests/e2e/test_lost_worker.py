@@ -67,14 +67,16 @@ class Job:
     def await_stage(self, *words: str, seconds: float = 240) -> None:
         """Wait until a stage runs whose description holds one of these words, with a task done or under way."""
         deadline = time.monotonic() + seconds
+        seen: dict[str, None] = {}
         while time.monotonic() < deadline and self._process.poll() is None:
             for stage in self._stages():
                 text = f"{stage['name']} {stage.get('details', '')}"
                 if stage["numActiveTasks"] and any(word in text for word in words):
                     return
+                seen[str(stage["name"])] = None
             time.sleep(0.05)
         self._process.kill()
-        raise AssertionError(f"no stage of {words} was seen: {self._process.communicate()}")
+        raise AssertionError(f"no stage of {words} was seen but {list(seen)}: {self._process.communicate()}")
 
     def _stages(self) -> list[dict[str, Any]]:
         root = f"http://127.0.0.1:{self._port}/api/v1/applications"
