@@ -139,7 +139,7 @@ def test_a_training_that_loses_a_worker_ends_by_itself_or_by_being_repeated(pair
     code, said = Job(pair, workspace_dir, "publish").finish()
     assert code == 0, said[-3000:]
     job = Job(pair, workspace_dir, "train", MODEL)
-    job.await_stage("xgboost")
+    job.await_stage("models/algorithms.py")
     pair.kill_worker(2)
     code, said = job.finish()
     if code:
