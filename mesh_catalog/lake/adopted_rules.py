@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.contracts.contract import SET_RULES, Column, Contract, Rule
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.arrow import quoted
 from mesh_catalog.lake.checks import EXAMPLE_LIMIT, BatchCounts, Finding, judge_counts, row_condition, row_rules
 from mesh_catalog.lake.foreign import query_rows
 
@@ -110,7 +111,7 @@ def _counts(contract: Contract, table: DeltaTable, conditions: Mapping[str, str]
 
 def _repeated(contract: Contract, table: DeltaTable, rule: Rule) -> Finding:
     """Rows beside the first of each key; a key with a null in it is none."""
-    names = [_quoted(name) for name in rule.argument]
+    names = [quoted(name) for name in rule.argument]
     present = " and ".join(f"{name} is not null" for name in names)
     groups = f"select count(*) - 1 as more from rows where {present} group by {', '.join(names)}"  # noqa: S608
     try:
@@ -124,11 +125,7 @@ def _examples(contract: Contract, table: DeltaTable, condition: str) -> tuple[st
     """A few keys of the rows that break a rule. None where the key is personal."""
     if not contract.shown_key:
         return ()
-    names = ", ".join(_quoted(name) for name in contract.shown_key)
+    names = ", ".join(quoted(name) for name in contract.shown_key)
     query = f"select {names} from rows where not ({condition}) order by {names} limit {EXAMPLE_LIMIT}"  # noqa: S608
     rows: list[dict[str, Any]] = query_rows(contract.id, table, query).to_pylist()
     return tuple(dict.fromkeys(", ".join(f"{name} {value}" for name, value in row.items()) for row in rows))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.rollouts import open_rollout
+from mesh_catalog.contracts.types import is_numeric
 from mesh_catalog.errors import InputError, nearest
 from mesh_catalog.models.frame import MODEL_VERSION
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["WHOLE", "Slice", "challenger_slices", "checked_slice", "slices_of"]
 
 _GROUPS = 20
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _SLICE = re.compile(
     r"(?P<column>\S+) (?:= (?P<value>.*)|in \[(?P<low>\S+), (?P<high>\S+)\)|(?P<missing>is missing))", re.S
 )
@@ -102,6 +102,6 @@ def checked_slice(window: Window, chosen: Slice) -> Slice:
     elif column.personal:
         # what somebody typed may be a person's value: it is kept nowhere
         return Slice(column=column.name, value="*", problem="the column is personal, so its values are not shown")
-    elif chosen.low is not None and not column.spark_type.startswith(_NUMBERS):
+    elif chosen.low is not None and not is_numeric(column.spark_type):
         problem = f"edges need a number, and '{chosen.column}' is {column.spark_type}"
     return replace(chosen, problem=problem)

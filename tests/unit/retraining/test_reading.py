@@ -135,17 +135,7 @@ def test_a_promotion_that_was_rolled_back_did_not_help_and_requests_are_answered
     state = {"clock": NOON.isoformat(), "answers": [asked], "challenger": 2, "searched": [{}, {}]}
     begun = begin_retraining(mesh.catalog, MODEL, state, requests=[asked])
     trained(mesh, 2, transactions=0, retraining_id=begun.id)
-    decision = DecisionRecord(
-        id=begun.id,
-        model=MODEL,
-        action="promote",
-        reasons=("better",),
-        at=utc_now(),
-        principal="ana",
-        from_version=1,
-        to_version=2,
-        evidence={},
-    )
+    decision = promotion(begun.id, 2)
     assert settle_retraining(mesh.catalog, decision, aliases={"champion": 2, "challenger": None})
     assert not settle_retraining(mesh.catalog, decision, aliases={"champion": 1})
     facts = replace(read_facts(mesh, model), clock=NOON)
@@ -187,8 +177,13 @@ def promoted(mesh: Mesh, version: int, *, day: int, recovery: object = None) -> 
     }
     begun = begin_retraining(mesh.catalog, MODEL, state)
     trained(mesh, version, transactions=0, retraining_id=begun.id)
-    decision = DecisionRecord(
-        id=begun.id,
+    assert settle_retraining(mesh.catalog, promotion(begun.id, version), aliases={"champion": version})
+    return begun.id
+
+
+def promotion(retraining: str, version: int) -> DecisionRecord:
+    return DecisionRecord(
+        id=retraining,
         model=MODEL,
         action="promote",
         reasons=("better",),
@@ -198,5 +193,3 @@ def promoted(mesh: Mesh, version: int, *, day: int, recovery: object = None) -> 
         to_version=version,
         evidence={},
     )
-    assert settle_retraining(mesh.catalog, decision, aliases={"champion": version})
-    return begun.id
