@@ -27,5 +27,6 @@ def command(host: str, port: int) -> None:
     read_token(host)
     with open_mesh(with_workspace=False) as mesh:
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"listens on http://{shown}:{port}   in a browser, or events: POST /api/v1/lineage   end: Ctrl-C", err=True)
+        told = f"listens on http://{shown}:{port}   in a browser, or events: POST /api/v1/lineage   end: Ctrl-C"
+        click.echo(told, err=True)
         serve(mesh, host=host, port=port)

@@ -13,7 +13,8 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mesh_catalog.catalog.lineage import LineageGraph, Node, NodeKey
+    from mesh_catalog.catalog.lineage import LineageGraph
+    from mesh_catalog.catalog.nodes import Node, NodeKey
 
 __all__ = ["Picture", "draw", "merged_graphs", "node_words"]
 
@@ -212,7 +213,8 @@ def _more(count: int, x: int, y: int) -> str:
 def _cut(text: str, most: int, *, at_start: bool = False) -> str:
     """As much of a text as fits; of a name its end says more than its start."""
     letters = reversed(text) if at_start else iter(text)
-    kept, width = [], 0
+    kept: list[str] = []
+    width = 0
     for letter in letters:
         width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         if width > most:
