@@ -143,7 +143,7 @@ def impacts_of(
         unknown: Word → assets to look at.
         pool: All these assets, and others.
     """
-    pairs = [(word, asset) for word, assets in unknown.items() for asset in assets]
+    pairs = sorted((asset, word) for word, assets in unknown.items() for asset in assets)
     if not pairs:
         return {}
     if connection.dialect.name != "postgresql":
@@ -155,7 +155,7 @@ def impacts_of(
             found.setdefault(word, []).append((impact, asset))
         return found
     if len(pairs) <= _POINTS * len(pool):  # it never reads all that a word has, which may be a million
-        words, assets = zip(*pairs, strict=True)
+        assets, words = zip(*pairs, strict=True)
         return _unpacked(connection, _PAIRS, {"words": array_text(words), "assets": array_text(assets)})
     several = {"assets": array_text(sorted(pool)), "words": array_text(sorted(unknown)), "count": len(unknown)}
     return _unpacked(connection, _ALL_WORDS, several)
