@@ -6,7 +6,8 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mesh_catalog.web.lineage_picture import draw, merged_graphs, node_words
+from mesh_catalog.web.lineage_layout import merged_graphs
+from mesh_catalog.web.lineage_picture import draw, node_words
 
 if TYPE_CHECKING:
     from mesh_catalog.catalog.lineage import LineageGraph

@@ -152,8 +152,8 @@ def _contract(
 def _check_metrics(document: Document, mistakes: Mistakes) -> None:
     """Words of quality that the schema would refuse as unexpected, without saying what it expects; then it need not."""
     for entry, place in tables_and_properties(document.data):
-        checks = entry.get("quality")
-        for index, check in enumerate(checks if isinstance(checks, list) else []):
+        checks: list[Any] = entry["quality"] if isinstance(entry.get("quality"), list) else []
+        for index, check in enumerate(checks):
             if isinstance(check, dict):
                 known = len(mistakes)
                 with mistakes.gathered():
