@@ -99,8 +99,10 @@ def _domain(row: RowMapping) -> DomainRecord:
 
 def _assets(kind: str, table: Any) -> Any:
     c = table.c
-    told = {"model": "goal", "term": "definition"}.get(kind, "description")
-    columns = [c.name, c.owner, c[told].label("description")]
+    told = c[{"model": "goal", "term": "definition"}.get(kind, "description")]
+    if kind in ("kpi", "dashboard"):
+        told = func.coalesce(told, c.title)
+    columns = [c.name, c.owner, told.label("description")]
     columns.append(c.status if kind == "product" else null().label("status"))
     query = select(*columns).where(c.retired_at.is_(None)).order_by(c.name)
     return query.where(c.kind == "product") if kind == "product" else query

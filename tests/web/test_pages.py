@@ -226,6 +226,7 @@ def test_a_kpis_page_shows_its_history_and_reads_the_source_once(shop: Mesh) -> 
         assert [point["value"] for point in answer["points"]] == [0.5, 0.25]
         reads = [one for one in read_audit(shop, "payments.transactions") if one.allowed]
         assert len(reads) == 1, "values are kept until something changes"
+        assert "Most read in 30 days payments.transactions 1 reader, 1 read in 30 days" in seen(http, "/")
         publish(shop.catalog, "payments.transactions", 1)
         assert "cannot be computed now" in seen(http, "/kpis/payments.fraud_rate"), "there is a version without a table"
         assert "drives payments.fraud_rate" in seen(http, "/kpis/payments.volume")
@@ -246,6 +247,7 @@ def test_a_domain_shows_its_team_and_what_nobody_answers_for(shop: Mesh) -> None
         page = seen(http, "/domains/payments")
         assert "owner payments-team on call #payments-pager" in page and "Products (3)" in page
         assert "payments.old deprecated" in page
+        assert "payments.fraud_rate payments-team Share of fraudulent payments" in page
         domains = seen(http, "/domains")
         assert "Nobody answers for" in domains and "crm domain" in domains and "crm.people product" in domains
 
