@@ -90,7 +90,7 @@ def draw(
 
 
 def _line(line: Line) -> str:
-    parts = []
+    parts: list[str] = []
     for (x1, y1), (x2, y2) in zip(line.points[::2], line.points[1::2], strict=True):
         bend = max((x2 - x1) // 2, _BEND)
         parts.append(f"{'L' if parts else 'M'}{x1},{y1} C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh_catalog.catalog.lineage import LineageGraph, Link, Node
+from mesh_catalog.catalog.lineage import Direction, LineageGraph, Link, Node
 from mesh_catalog.web.lineage_layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
 from mesh_catalog.web.lineage_picture import draw
 
@@ -26,7 +26,7 @@ def graphs_of(pairs: list[tuple[int, int]]) -> list[LineageGraph]:
             Link(source=("dataset", str(a)), target=("dataset", str(b)), seen="declared", planned=False)
             for a, b in dict.fromkeys(links)
         )
-        direction = "upstream" if upstream else "downstream"
+        direction: Direction = "upstream" if upstream else "downstream"
         found.append(LineageGraph(root=("dataset", "0"), direction=direction, nodes=nodes, links=made))
     return found
 
