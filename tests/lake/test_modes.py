@@ -19,6 +19,7 @@ from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError
 from mesh_catalog.lake import batch, frames
+from mesh_catalog.lake.staging import staged
 from mesh_catalog.specs import Interval
 
 from .conftest import ORDERS, Shop, order
@@ -277,7 +278,6 @@ def test_rows_that_were_staged_and_deleted_by_who_came_first_are_a_conflict(
 ) -> None:
     contract = states_contract("upsert")
     states.publish(contract, [(1, f"{A} 01", "a")])
-    staged = batch.staged
 
     @contextmanager
     def overtaken(rows: DataFrame, location: str, *, transaction: int) -> Iterator[str]:
