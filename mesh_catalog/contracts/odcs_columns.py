@@ -16,6 +16,17 @@ from mesh_catalog.errors import listed
 
 __all__ = ["custom_properties", "read_columns", "tables_and_properties", "with_logical_types"]
 
+_WORDS_OF_TYPES: Final = (
+    "physicalType",
+    "logicalTypeOptions",
+    "properties",
+    "items",
+    "map",
+    "enum",
+    "quality",
+    "relationships",
+)
+"""What stands at a column by its type, or speaks of its values."""
 _COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
 _FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -47,7 +58,7 @@ def with_logical_types(document: Document, mistakes: Mistakes) -> tuple[Document
         if len(mistakes) > known:
             mistaken.add(entry["name"])
             entry["logicalType"] = "string"
-            for word in ("physicalType", "logicalTypeOptions", "enum", "quality", "relationships"):
+            for word in _WORDS_OF_TYPES:
                 entry.pop(word, None)
     return replace(document, data=data), frozenset(mistaken)
 
