@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,16 @@ from mesh_catalog.errors import DocumentError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["Document", "check_schema", "dump_yaml", "parse_document", "raise_all", "read_document", "write_whole"]
+__all__ = [
+    "Document",
+    "Mistakes",
+    "check_schema",
+    "dump_yaml",
+    "parse_document",
+    "raise_all",
+    "read_document",
+    "write_whole",
+]
 
 _SIZE_LIMIT_BYTES = 4 * 1024 * 1024
 _BREACHES = 9
@@ -106,6 +116,28 @@ def _scalar(node: yaml.Node) -> Any:
     if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:binary"):
         return node.value  # JSON schemas speak of strings; dates stay as they were written
     return constructor.construct_object(node)
+
+
+class Mistakes:
+    """The mistakes of one document, gathered while it is read, so that all are told at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[DocumentError] = []
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Keep an error for later, and what it says of the rest of its document."""
+        try:
+            yield
+        except DocumentError as error:
+            self._errors += [error, *error.others]
+
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def settle(self) -> None:
+        """Raise the first mistake, if there is one, with the others beside it."""
+        raise_all(self._errors)
 
 
 def raise_all(errors: Sequence[DocumentError]) -> None:

@@ -22,7 +22,7 @@ def search(
         counts: Also count the facets of what was found.
 
     Raises:
-        InputError: There is no such facet.
+        InputError: There is no such facet, or no such kind.
         SettingsError: No workspace here.
     """
     with open_mesh(with_workspace=False) as mesh:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import null, select
+from sqlalchemy import RowMapping, func, null, select
 
 from mesh_catalog.catalog.inventory import unknown_name
 from mesh_catalog.catalog.store import Catalog
 from mesh_catalog.catalog.tables import dashboards, domains, kpis, models, products, terms
 
-__all__ = ["DomainAsset", "DomainRecord", "read_domain", "read_domain_assets", "read_unowned"]
+__all__ = ["DomainAsset", "DomainRecord", "list_domains", "read_domain", "read_domain_assets", "read_unowned"]
 
 _TABLES: dict[str, Any] = {
     "product": products,
@@ -57,8 +57,17 @@ def read_domain(catalog: Catalog, name: str) -> DomainRecord:
         row = connection.execute(select(domains).where(domains.c.name == name)).mappings().one_or_none()
     if row is None:
         raise unknown_name(catalog, name, "domain")
-    values = {key: row[key] for key in DomainRecord.__dataclass_fields__}
-    return DomainRecord(**{**values, "members": tuple(row["members"] or ())})
+    return _domain(row)
+
+
+def list_domains(catalog: Catalog) -> list[tuple[DomainRecord, int]]:
+    """The domains that are not retired, by name, with how many products each has."""
+    p = products.c
+    counted = select(p.domain, func.count()).where(p.retired_at.is_(None), p.kind == "product").group_by(p.domain)
+    with catalog.read() as connection:
+        counts = dict(connection.execute(counted).tuples().all())
+        rows = connection.execute(select(domains).where(domains.c.retired_at.is_(None)).order_by(domains.c.name))
+        return [(_domain(row), counts.get(row["name"], 0)) for row in rows.mappings()]
 
 
 def read_domain_assets(catalog: Catalog, domain: str) -> list[DomainAsset]:
@@ -83,10 +92,17 @@ def read_unowned(catalog: Catalog) -> list[DomainAsset]:
     return found
 
 
+def _domain(row: RowMapping) -> DomainRecord:
+    values = {key: row[key] for key in DomainRecord.__dataclass_fields__}
+    return DomainRecord(**{**values, "members": tuple(row["members"] or ())})
+
+
 def _assets(kind: str, table: Any) -> Any:
     c = table.c
-    told = {"model": "goal", "term": "definition"}.get(kind, "description")
-    columns = [c.name, c.owner, c[told].label("description")]
+    told = c[{"model": "goal", "term": "definition"}.get(kind, "description")]
+    if kind in ("kpi", "dashboard"):
+        told = func.coalesce(told, c.title)
+    columns = [c.name, c.owner, told.label("description")]
     columns.append(c.status if kind == "product" else null().label("status"))
     query = select(*columns).where(c.retired_at.is_(None)).order_by(c.name)
     return query.where(c.kind == "product") if kind == "product" else query

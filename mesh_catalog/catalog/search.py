@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import get_args
 
 from sqlalchemy import Connection, RowMapping, func, select, union_all
 
@@ -133,13 +134,15 @@ def find(
         counts: Count the facets of what was found.
 
     Raises:
-        InputError: There is no such facet.
+        InputError: There is no such facet, or no such kind.
     """
     wanted = {facet: sorted(values) for facet, values in (where or {}).items() if values}
     if "classification" in wanted:  # what nobody has decided about counts as what it may be
         wanted["classification"] += [f"{value}?" for value in wanted["classification"]]
     if unknown := sorted(wanted.keys() - set(FACETS)):
         raise InputError(f"search: {listed(unknown)} is no facet. There are {', '.join(FACETS)}.")
+    if unknown := sorted(set(wanted.get("kind", ())) - set(get_args(AssetKind))):
+        raise InputError(f"search: {listed(unknown)} is no kind. There are {', '.join(get_args(AssetKind))}.")
     asked = words(text)[:_QUERY_WORDS]
     if limit < 1 or not (asked or wanted):
         return Found(hits=())

@@ -1,4 +1,4 @@
-"""mesh serve: the catalog over HTTP, and OpenLineage events in."""
+"""mesh serve: the catalog's pages, the same as JSON, and OpenLineage events in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ __all__ = ["command"]
 @click.option("--host", default="127.0.0.1", show_default=True, help="Others than loopback need MESH_WEB_TOKEN.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5800, show_default=True)
 def command(host: str, port: int) -> None:
-    """Serve the catalog: GET products and lineage, POST OpenLineage events, until it is interrupted.
+    """Serve the catalog, until it is interrupted: pages to find data in a browser, the same as JSON under /api/v1, and
+    POST of OpenLineage events.
 
     OpenLineage clients find it by OPENLINEAGE_URL. Where MESH_WEB_TOKEN is set, requests must send it as a bearer
-    token (OPENLINEAGE_API_KEY of the clients).
+    token (OPENLINEAGE_API_KEY of the clients); a browser asks for it as the password.
 
     \b
     Example:
@@ -26,5 +27,6 @@ def command(host: str, port: int) -> None:
     read_token(host)
     with open_mesh(with_workspace=False) as mesh:
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"listens on http://{shown}:{port}   events: POST /api/v1/lineage   end: Ctrl-C", err=True)
+        told = f"listens on http://{shown}:{port}   in a browser, or events: POST /api/v1/lineage   end: Ctrl-C"
+        click.echo(told, err=True)
         serve(mesh, host=host, port=port)

@@ -55,63 +55,18 @@ def command(name: str, refused: bool, checks: bool, origins: bool, as_json: bool
             told = getattr(show_dictionary, f"tell_{kind}")(mesh.catalog, name)
             print_it = getattr(show_dictionary, f"print_{kind}")
         else:
-            told, print_it = _product(mesh.catalog, name), _print_product
+            from mesh_catalog.access.cards import product_card
+
+            told, print_it = product_card(mesh.catalog, name, versions=_VERSIONS), _print_product
     if as_json:
         emit_json(told)
     else:
         print_it(told)
 
 
-def _product(catalog: Catalog, name: str) -> dict[str, Any]:
-    from mesh_catalog.access.popularity import read_popularity
-    from mesh_catalog.catalog.glossary import terms_of
-    from mesh_catalog.catalog.inventory import (
-        read_columns,
-        read_life_cycle,
-        read_product,
-        read_rules,
-        read_service_levels,
-    )
-    from mesh_catalog.catalog.ports import read_ports
-    from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
-    from mesh_catalog.catalog.tags import inherited_tags
-
-    product = read_product(catalog, name)
-    terms = terms_of(catalog, name)
-    rules = read_rules(catalog, name)
-    inherited = inherited_tags(catalog, name)
-    runs = read_runs(catalog, name, limit=1, kind="publish")
-    columns = [
-        {
-            "name": column.name,
-            "type": column.spark_type,
-            "classification": column.classification,
-            "personal": column.personal,
-            "inherited": inherited.get(column.name),
-            "rules": [rule.text or rule.id for rule in rules if rule.column == column.name],
-            "description": column.description,
-            "tags": column.tags,
-            "terms": terms.get(column.name.lower(), terms.get(column.name, ())),
-        }
-        for column in read_columns(catalog, name)
-    ]
-    return {
-        "product": product,
-        "life_cycle": read_life_cycle(catalog, name),
-        "service_levels": read_service_levels(catalog, name),
-        "popularity": read_popularity(catalog, [name])[name],
-        "ports": read_ports(catalog, name),
-        "terms": terms.get("", ()),
-        "columns": columns,
-        "rules": [rule.text or rule.id for rule in rules if rule.column is None],
-        "versions": read_versions(catalog, name)[: -_VERSIONS - 1 : -1],
-        "last_run": runs[0] if runs else None,
-        "checks": read_checks(catalog, runs[0].id) if runs else [],
-    }
-
-
 def _print_product(told: Mapping[str, Any]) -> None:
     from mesh_catalog.cli.output import print_facts, print_table
+    from mesh_catalog.contracts.service_levels import level_text
 
     product = told["product"]
     click.echo(f"{product.name}   {product.description or 'no description'}")
@@ -122,7 +77,7 @@ def _print_product(told: Mapping[str, Any]) -> None:
             ("contract", f"{product.contract_version}, {product.status}, {product.write_mode}"),
             ("ends", _ends(told["life_cycle"])),
             ("used", str(told["popularity"])),
-            ("promises", ", ".join(map(_service_level, told["service_levels"]))),
+            ("promises", ", ".join(map(level_text, told["service_levels"]))),
             ("reads", ", ".join(told["ports"].inputs)),
             ("offers", ", ".join(told["ports"].outputs)),
             ("read by", ", ".join(told["ports"].readers)),
@@ -159,11 +114,6 @@ def _ends(life: Any) -> str | None:
         return None
     parts = [life.status, f"retires on {life.retires_on}" if life.retires_on else None]
     return ", ".join(filter(None, [*parts, f"use {life.successor}" if life.successor else "names no successor"]))
-
-
-def _service_level(level: Mapping[str, Any]) -> str:
-    """`frequency 1 d`, as the contract says it."""
-    return " ".join(str(level[key]) for key in ("property", "value", "unit") if level.get(key) not in (None, ""))
 
 
 def _meaning(column: Mapping[str, Any]) -> str:

@@ -16,13 +16,9 @@ __all__ = ["print_domain", "print_kpi", "print_term", "tell_domain", "tell_kpi",
 
 
 def tell_domain(catalog: Catalog, name: str) -> dict[str, Any]:
-    from mesh_catalog.access.popularity import read_popularity
-    from mesh_catalog.catalog.domains import read_domain, read_domain_assets
+    from mesh_catalog.access.cards import domain_card
 
-    assets = read_domain_assets(catalog, name)
-    reads = read_popularity(catalog, [one.name for one in assets if one.kind == "product"])
-    told = [{**one.__dict__, "popularity": reads.get(one.name)} for one in assets]
-    return {"domain": read_domain(catalog, name), "assets": told}
+    return domain_card(catalog, name)
 
 
 def print_domain(told: Mapping[str, Any]) -> None:
@@ -49,17 +45,9 @@ def _asset_row(asset: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def tell_kpi(catalog: Catalog, name: str) -> dict[str, Any]:
-    from mesh_catalog.catalog.glossary import terms_of
-    from mesh_catalog.catalog.kpis import list_kpis, read_definitions, read_kpi
+    from mesh_catalog.access.cards import kpi_card
 
-    definitions = read_definitions(catalog, name)
-    return {
-        "kpi": read_kpi(catalog, name),
-        "definition": definitions[-1],
-        "definitions": len(definitions),
-        "drives": [one.name for one in list_kpis(catalog) if name in one.drivers],
-        "terms": terms_of(catalog, name).get("", ()),
-    }
+    return kpi_card(catalog, name)
 
 
 def print_kpi(told: Mapping[str, Any]) -> None:

@@ -44,7 +44,7 @@ from mesh_catalog.contracts.service_levels import freshness_rule, retention_seco
 from mesh_catalog.contracts.slices import read_slices
 from mesh_catalog.contracts.types import is_temporal
 from mesh_catalog.contracts.writing import read_writing
-from mesh_catalog.documents import Document, Place, check_schema, read_document
+from mesh_catalog.documents import Document, Mistakes, Place, check_schema, read_document
 from mesh_catalog.errors import listed, nearest
 
 __all__ = ["load_contract", "read_contract"]
@@ -69,22 +69,47 @@ def read_contract(document: Document) -> Contract:
         DocumentError: As `load_contract`.
     """
     check_version(document)
-    document = with_logical_types(modernised(document))
-    _check_metrics(document)
-    check_schema(document, odcs_validator())
-    data = document.data
+    mistakes = Mistakes()
+    document, mistaken = with_logical_types(modernised(document), mistakes)
+    _check_metrics(document, mistakes)
+    known = len(mistakes)
+    with mistakes.gathered():
+        check_schema(document, odcs_validator())
+    if len(mistakes) > known:
+        mistakes.settle()
     table = _table(document)
     place: Place = ("schema", 0)
     severities: dict[str, Severity] = {}
-    columns = tuple(read_columns(document, table, place, severities))
+    columns = read_columns(document, table, place, severities, mistakes)
     custom = _contract_properties(document, table, place)
-    check_properties(document, custom)
-    event_time = _event_time(document, columns, custom.get("eventTime"))
-    writing = read_writing(document, columns, custom, event_time=event_time, place=place)
+    with mistakes.gathered():
+        check_properties(document, custom)
+    if len(columns) < len(table["properties"]):
+        mistakes.settle()
     reader = RuleReader(document=document, columns=columns)
     reader.add(implied_rules(columns, severities=severities))
-    _declared(reader, table, severities, place)
-    _related(reader, table, place)
+    _declared(reader, table, severities, place, mistakes)
+    _related(reader, table, place, mistakes)
+    if mistaken:  # what else is wrong depends on the types
+        mistakes.settle()
+    contract = None
+    with mistakes.gathered():
+        contract = _contract(document, table, columns, custom, reader)
+    mistakes.settle()
+    assert contract is not None
+    return contract
+
+
+def _contract(
+    document: Document,
+    table: Mapping[str, Any],
+    columns: tuple[Column, ...],
+    custom: Mapping[str, tuple[Any, Place]],
+    reader: RuleReader,
+) -> Contract:
+    data, place = document.data, ("schema", 0)
+    event_time = _event_time(document, columns, custom.get("eventTime"))
+    writing = read_writing(document, columns, custom, event_time=event_time, place=place)
     rights = read_rights(document, columns, custom, place)
     reader.add(group_rules(rights))
     profiled = _flag(document, "profile", custom.get("profile"), default=True)
@@ -124,13 +149,17 @@ def read_contract(document: Document) -> Contract:
     )
 
 
-def _check_metrics(document: Document) -> None:
-    """Words of quality that the schema would refuse as unexpected, without saying what it expects."""
+def _check_metrics(document: Document, mistakes: Mistakes) -> None:
+    """Words of quality that the schema would refuse as unexpected, without saying what it expects; then it need not."""
     for entry, place in tables_and_properties(document.data):
-        checks = entry.get("quality")
-        for index, check in enumerate(checks if isinstance(checks, list) else []):
+        checks: list[Any] = entry["quality"] if isinstance(entry.get("quality"), list) else []
+        for index, check in enumerate(checks):
             if isinstance(check, dict):
-                check_quality_words(document, check, (*place, "quality", index))
+                known = len(mistakes)
+                with mistakes.gathered():
+                    check_quality_words(document, check, (*place, "quality", index))
+                if len(mistakes) > known:
+                    checks[index] = {"type": "text", "description": ""}
 
 
 def _table(document: Document) -> Mapping[str, Any]:
@@ -201,34 +230,49 @@ def _location(document: Document) -> str | None:
     return None
 
 
-def _declared(reader: RuleReader, table: Mapping[str, Any], severities: Mapping[str, Severity], place: Place) -> None:
+def _declared(
+    reader: RuleReader, table: Mapping[str, Any], severities: Mapping[str, Severity], place: Place, mistakes: Mistakes
+) -> None:
     for index, entry in enumerate(table["properties"]):
         column, here = reader.columns[index], (*place, "properties", index)
         severity = severities.get(column.name, "error")
-        reader.add_options(column, entry.get("logicalTypeOptions", {}), severity, (*here, "logicalTypeOptions"))
+        with mistakes.gathered():
+            reader.add_options(column, entry.get("logicalTypeOptions", {}), severity, (*here, "logicalTypeOptions"))
         if "enum" in entry:
-            reader.add_values(column, entry["enum"], severity, (*here, "enum"))
+            with mistakes.gathered():
+                reader.add_values(column, entry["enum"], severity, (*here, "enum"))
         for number, check in enumerate(entry.get("quality", [])):
-            reader.add_quality(column, check, "error", (*here, "quality", number))
+            with mistakes.gathered():
+                reader.add_quality(column, check, "error", (*here, "quality", number))
     for number, check in enumerate(table.get("quality", [])):
-        reader.add_quality(None, check, "error", (*place, "quality", number))
+        with mistakes.gathered():
+            reader.add_quality(None, check, "error", (*place, "quality", number))
 
 
-def _related(reader: RuleReader, table: Mapping[str, Any], place: Place) -> None:
+def _related(reader: RuleReader, table: Mapping[str, Any], place: Place, mistakes: Mistakes) -> None:
     holders: list[tuple[Column | None, Mapping[str, Any], Place]] = [
         (reader.columns[index], entry, (*place, "properties", index)) for index, entry in enumerate(table["properties"])
     ]
     for column, holder, here in [*holders, (None, table, place)]:
         for number, entry in enumerate(holder.get("relationships", [])):
             at: Place = (*here, "relationships", number)
-            severity: Severity = "error"
-            if "severity" in (custom := custom_properties(entry)):
-                severity = read_severity(reader.document, custom["severity"], (*at, "customProperties"))
-            if severity == "quarantine":
-                raise reader.document.error(
-                    "a relationship is checked once the files are written. Use error or warning, not quarantine.", *at
+            with mistakes.gathered():
+                severity = _relationship_severity(reader.document, entry, at)
+                reader.add(
+                    relationship_rules(reader.document, entry, column, reader.columns, place=at, severity=severity)
                 )
-            reader.add(relationship_rules(reader.document, entry, column, reader.columns, place=at, severity=severity))
+
+
+def _relationship_severity(document: Document, entry: Mapping[str, Any], place: Place) -> Severity:
+    custom = custom_properties(entry)
+    if "severity" not in custom:
+        return "error"
+    severity = read_severity(document, custom["severity"], (*place, "customProperties"))
+    if severity == "quarantine":
+        raise document.error(
+            "a relationship is checked once the files are written. Use error or warning, not quarantine.", *place
+        )
+    return severity
 
 
 def _description(data: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,23 @@ from typing import Any, Final
 
 from mesh_catalog.contracts.contract import CLASSIFICATIONS, PERSONAL_CLASSIFICATIONS, Column, Severity
 from mesh_catalog.contracts.rules import read_severity
-from mesh_catalog.contracts.types import column_type
-from mesh_catalog.documents import Document, Place
+from mesh_catalog.contracts.types import LOGICAL_NAMES, column_type
+from mesh_catalog.documents import Document, Mistakes, Place
 from mesh_catalog.errors import listed
 
 __all__ = ["custom_properties", "read_columns", "tables_and_properties", "with_logical_types"]
 
+_WORDS_OF_TYPES: Final = (
+    "physicalType",
+    "logicalTypeOptions",
+    "properties",
+    "items",
+    "map",
+    "enum",
+    "quality",
+    "relationships",
+)
+"""What stands at a column by its type, or speaks of its values."""
 _COLUMN_NAME = re.compile(r"[^\W\d]\w{0,127}")
 _FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -27,16 +38,29 @@ _FOREIGN_CLASSIFICATIONS: Final[Mapping[str, str]] = {
 }
 
 
-def with_logical_types(document: Document) -> Document:
-    """The document with the logical type that a physical one implies.
+def with_logical_types(document: Document, mistakes: Mistakes) -> tuple[Document, frozenset[str]]:
+    """The document with the logical type that a physical one implies, and the columns whose types are none.
 
     The schema of ODCS 3.2 takes a property without logicalType for a map: its conditions hold where the word is absent.
+    A column whose type is a mistake is a string from here on, without rules, so that the rest can be checked.
     """
     data = copy.deepcopy(document.data)
+    mistaken = set()
     for entry, place in tables_and_properties(data):
-        if "properties" in place and isinstance(entry.get("name"), str) and "logicalType" not in entry:
-            entry["logicalType"] = _column_types(document, entry, place)[0]
-    return replace(document, data=data)
+        if "properties" not in place or not isinstance(entry.get("name"), str):
+            continue
+        if entry.get("logicalType") not in (None, *LOGICAL_NAMES):
+            continue  # the schema says which there are
+        known = len(mistakes)
+        with mistakes.gathered():
+            logical = _column_types(document, entry, place)[0]
+            entry.setdefault("logicalType", logical)
+        if len(mistakes) > known:
+            mistaken.add(entry["name"])
+            entry["logicalType"] = "string"
+            for word in _WORDS_OF_TYPES:
+                entry.pop(word, None)
+    return replace(document, data=data), frozenset(mistaken)
 
 
 def tables_and_properties(data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Place]]:
@@ -61,22 +85,31 @@ def _column_types(document: Document, entry: Mapping[str, Any], place: Place) ->
 
 
 def read_columns(
-    document: Document, table: Mapping[str, Any], place: Place, severities: dict[str, Severity]
-) -> Iterator[Column]:
+    document: Document, table: Mapping[str, Any], place: Place, severities: dict[str, Severity], mistakes: Mistakes
+) -> tuple[Column, ...]:
+    """The columns; those that a mistake was found in are left out.
+
+    Raises:
+        DocumentError: The keys or the partitioning are numbered wrong.
+    """
     positions = _positions(document, table["properties"], place, "primaryKey", "primaryKeyPosition", "primary key")
     splits = _positions(document, table["properties"], place, "partitioned", "partitionKeyPosition", "partitioning")
     seen: dict[str, str] = {}
+    found = []
     for index, entry in enumerate(table["properties"]):
         here: Place = (*place, "properties", index)
-        name = _column_name(document, entry, here)
-        if (before := seen.setdefault(name.lower(), name)) and len(seen) <= index:
-            same = "" if before == name else f" (as '{before}': Spark does not tell upper from lower case)"
-            raise document.error(f"the column '{name}' stands twice{same}. Keep one.", *here, "name")
-        custom = custom_properties(entry)
-        if "severity" in custom:
-            severities[name] = read_severity(document, custom["severity"], (*here, "customProperties"))
-        column = _column(document, entry, custom, positions.get(index), here)
-        yield replace(column, partition_position=splits.get(index))
+        with mistakes.gathered():
+            name = _column_name(document, entry, here)
+            if (before := seen.get(name.lower())) is not None:
+                same = "" if before == name else f" (as '{before}': Spark does not tell upper from lower case)"
+                raise document.error(f"the column '{name}' stands twice{same}. Keep one.", *here, "name")
+            seen[name.lower()] = name
+            custom = custom_properties(entry)
+            if "severity" in custom:
+                severities[name] = read_severity(document, custom["severity"], (*here, "customProperties"))
+            column = _column(document, entry, custom, positions.get(index), here)
+            found.append(replace(column, partition_position=splits.get(index)))
+    return tuple(found)
 
 
 def _column(

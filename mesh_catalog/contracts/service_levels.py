@@ -12,7 +12,7 @@ from mesh_catalog.contracts.types import is_temporal
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import nearest
 
-__all__ = ["frequency_seconds", "freshness_rule", "retention_seconds"]
+__all__ = ["frequency_seconds", "freshness_rule", "level_text", "retention_seconds"]
 
 _FRESHNESS: Final = ("freshness", "latency")
 _UNIT_SECONDS: Final[Mapping[str, int]] = {
@@ -26,6 +26,11 @@ _UNIT_SECONDS: Final[Mapping[str, int]] = {
 }
 _LENGTH: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*([a-z]*)\s*", re.IGNORECASE)
 _NO_TIME: Final = "the contract names no event time: set customProperty eventTime, or `element`"
+
+
+def level_text(level: Mapping[str, Any]) -> str:
+    """`frequency 1 d`, as the contract says it."""
+    return " ".join(str(level[key]) for key in ("property", "value", "unit") if level.get(key) not in (None, ""))
 
 
 def freshness_rule(

@@ -11,7 +11,7 @@ from typing import Final
 
 from mesh_catalog.errors import listed, nearest
 
-__all__ = ["LOGICAL_TYPES", "column_type", "is_numeric", "is_temporal", "spark_type"]
+__all__ = ["LOGICAL_NAMES", "LOGICAL_TYPES", "column_type", "is_numeric", "is_temporal", "spark_type"]
 
 LOGICAL_TYPES: Final[Mapping[str, str]] = {
     "string": "string",
@@ -69,6 +69,8 @@ _FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "array": ("array",),
     "vector": ("array",),
 }
+LOGICAL_NAMES: Final = tuple(_FAMILIES)
+"""Those of the standard, also where they need a physical one."""
 _LOGICAL_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("float", "double", "decimal"), "number"),
     **dict.fromkeys(("struct", "map"), "object"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.lake.kpi import KpiPoint, KpiValues
 
-__all__ = ["kpi_page", "kpi_picture"]
+__all__ = ["kpi_chart", "kpi_page", "kpi_picture"]
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 400
@@ -58,6 +58,12 @@ def kpi_page(found: KpiValues) -> str:
     )
 
 
+def kpi_chart(found: KpiValues) -> str:
+    """The chart as an element of a page, which says how its text looks; empty where no period has a value."""
+    series = _series(found.points)
+    return _svg(found, series) if series else ""
+
+
 def kpi_picture(found: KpiValues) -> str:
     """The chart of a KPI's values alone, as an SVG file.
 
@@ -98,11 +104,12 @@ def _svg(found: KpiValues, series: dict[tuple[object, ...], list[KpiPoint]]) -> 
         return _TOP + (high - value) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
     box, name = f"0 0 {_WIDTH} {_HEIGHT}", escape(found.kpi.name)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="{name}">']
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="{name}" class="chart">']
     for index in range(_TICKS + 1):
         value = low + (high - low) * index / _TICKS
         parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#eee"/>'
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
+            'stroke="#eee"/>'
         )
         parts.append(f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
     for point in (drawn[times.index(first)], drawn[times.index(last)]):

@@ -1,4 +1,4 @@
-"""Pages: verdicts over time, trainings, a rollout, alerts, incidents. Plain HTML without scripts; all text is escaped.
+"""Pages as templates make them. Plain HTML without scripts; all text is escaped.
 
 The timeline is also a page of its own for `mesh timeline --open`, which links to Evidently's reports on this disk.
 """
@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 from mesh_catalog.catalog.timeline import Timeline, TimelineCell, TimelineRow, Window
 from mesh_catalog.catalog.trainings import ComparedTraining
+from mesh_catalog.contracts.service_levels import level_text
+from mesh_catalog.web.addresses import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,10 +69,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["address_of"] = address_of
     made.filters |= {
         "drawn": _drawn,
         "file_url": _file_url,
         "interval": _interval,
+        "level": level_text,
         "mark": _MARKS.get,
         "number": _number,
         "told": _told,
@@ -114,7 +118,8 @@ def _drawn(row: TimelineRow) -> Markup:
         line = f'<line x1="0" y1="{at}" x2="{_WIDTH}" y2="{at}"/>'
     # numbers only, so there is nothing in it to escape
     return Markup(
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" aria-hidden="true">{line}<polyline points="{points}"/></svg>'
+        f'<svg class="scores" width="{_WIDTH}" height="{_HEIGHT}" aria-hidden="true">{line}'
+        f'<polyline points="{points}"/></svg>'
     )
 
 
@@ -131,7 +136,7 @@ def _interval(training: ComparedTraining, trainings: Sequence[ComparedTraining])
     middle = _HEIGHT // 2
     # numbers only, so there is nothing in it to escape
     return Markup(
-        f'<svg width="{_INTERVAL}" height="{_HEIGHT}" aria-hidden="true">'
+        f'<svg class="scores" width="{_INTERVAL}" height="{_HEIGHT}" aria-hidden="true">'
         f'<line x1="{none}" y1="0" x2="{none}" y2="{_HEIGHT}"/>'
         f'<path d="M{low},{middle - 4}v8M{low},{middle}H{high}M{high},{middle - 4}v8" stroke="{colour}" '
         f'stroke-width="2"/><circle cx="{found}" cy="{middle}" r="4" fill="{colour}"/></svg>'

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from sqlalchemy import case, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mesh_catalog.access.mesh import Mesh
@@ -22,16 +22,13 @@ from mesh_catalog.catalog.timeline import Timeline, read_timeline
 from mesh_catalog.catalog.verdicts import MonitorKind
 from mesh_catalog.errors import InputError
 from mesh_catalog.retraining.rollout_status import RolloutStatus, read_rollout_status
+from mesh_catalog.web.answers import page
 from mesh_catalog.web.pages import render, timeline_page
 
 __all__ = ["ROUTES"]
 
 _LIMIT = 500
 _WORST = ("not_run", "pass", "warn", "fail")
-
-
-async def home(_request: Request) -> Response:
-    return RedirectResponse("/timelines")
 
 
 async def get_metrics(request: Request) -> Response:
@@ -46,7 +43,7 @@ async def get_timeline(request: Request) -> Response:
 
 async def timeline(request: Request) -> Response:
     found, rollout = await run_in_threadpool(lambda: (_timeline(request), _rollout(request)))
-    return _page(timeline_page(found, rollout=rollout))
+    return page(timeline_page(found, rollout=rollout))
 
 
 async def get_rollout(request: Request) -> Response:
@@ -55,7 +52,7 @@ async def get_rollout(request: Request) -> Response:
 
 
 async def timelines(request: Request) -> Response:
-    return _page(render("timelines.html", subjects=await run_in_threadpool(_subjects, _catalog(request))))
+    return page(render("timelines.html", subjects=await run_in_threadpool(_subjects, _catalog(request))))
 
 
 async def get_alerts(request: Request) -> Response:
@@ -66,7 +63,7 @@ async def get_alerts(request: Request) -> Response:
 
 async def alerts(request: Request) -> Response:
     found = await run_in_threadpool(_alerts, request)
-    return _page(render("alerts.html", alerts=found, everything=_all(request)))
+    return page(render("alerts.html", alerts=found, everything=_all(request)))
 
 
 async def get_incidents(request: Request) -> Response:
@@ -77,11 +74,10 @@ async def get_incidents(request: Request) -> Response:
 
 async def incidents(request: Request) -> Response:
     found = await run_in_threadpool(_incidents, request)
-    return _page(render("incidents.html", incidents=found, everything=_all(request)))
+    return page(render("incidents.html", incidents=found, everything=_all(request)))
 
 
 ROUTES = [
-    Route("/", home, methods=["GET"]),
     Route("/metrics", get_metrics, methods=["GET"]),
     Route("/alerts", alerts, methods=["GET"]),
     Route("/incidents", incidents, methods=["GET"]),
@@ -92,15 +88,6 @@ ROUTES = [
     Route("/api/v1/timeline/{name}", get_timeline, methods=["GET"]),
     Route("/api/v1/rollout/{name}", get_rollout, methods=["GET"]),
 ]
-
-
-def _page(text: str) -> Response:
-    headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-    return HTMLResponse(text, headers=headers)
 
 
 def _catalog(request: Request) -> Catalog:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.contracts.life_cycle import stage_of
+from mesh_catalog.documents import Place, read_document
 from mesh_catalog.errors import DocumentError, nearest
 from mesh_catalog.specs import ProductSpec
 
@@ -30,13 +31,21 @@ def check_life_cycle(product: ProductSpec, products: Mapping[str, ProductSpec], 
     successor = stage_of(product.contract).successor
     if successor is None or successor in unread:
         return
-    path = product.folder / "contract.yaml"
     if successor == product.name:
-        raise DocumentError("successor: a product cannot succeed itself. Name another.", path=path)
+        raise _error(product, "successor: a product cannot succeed itself. Name another.")
     if successor not in products:
-        raise DocumentError(
-            f"successor: there is no product '{successor[:80]}'.{nearest(successor, products)}", path=path
-        )
+        raise _error(product, f"successor: there is no product '{successor[:80]}'.{nearest(successor, products)}")
+
+
+def _error(product: ProductSpec, message: str) -> DocumentError:
+    """At the line of the contract's successor."""
+    document = read_document(product.folder / "contract.yaml")
+    holders: tuple[tuple[Any, Place], ...] = ((document.data, ()), (document.data["schema"][0], ("schema", 0)))
+    for holder, place in holders:
+        for index, custom in enumerate(holder.get("customProperties", [])):
+            if custom["property"] == "successor":
+                return document.error(message, *place, "customProperties", index)
+    return document.error(message)
 
 
 def life_cycle_notes(workspace: Workspace, today: date) -> Iterator[str]:

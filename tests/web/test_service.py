@@ -67,8 +67,11 @@ def test_without_a_token_only_programs_of_this_machine_are_served(mesh: Mesh) ->
     with client(mesh) as http:
         assert http.post("/api/v1/lineage", json=EVENT, headers={"host": "evil.example.org"}).status_code == 403
         assert http.get("/api/v1/products/payments.daily", headers={"host": "evil.example.org"}).status_code == 403
-        text = {"content-type": "text/plain"}  # what a page of a browser may send without being asked
-        assert http.post("/api/v1/lineage", content=json.dumps(EVENT), headers=text).status_code == 415
+        for kind in ("text/plain", "text/plain; json", "text/plain;application/json"):  # a page may send these anywhere
+            answer = http.post("/api/v1/lineage", content=json.dumps(EVENT), headers={"content-type": kind})
+            assert answer.status_code == 415
+        utf8 = {"content-type": "application/json; charset=utf-8"}
+        assert http.post("/api/v1/lineage", content=b"[]", headers=utf8).status_code == 200
     assert drawn(mesh) == set()
 
 
@@ -114,7 +117,8 @@ def test_products_and_lineage_are_read(mesh: Mesh) -> None:
         ):
             assert http.get("/api/v1/lineage", params=wrong).status_code == 400
         assert http.get("/api/v1/lineage", params={"node": "n#o"}).status_code == 404
-        assert http.get("/nowhere").status_code == 404 and "error" in http.get("/nowhere").json()
+        nowhere = http.get("/api/v1/nowhere")
+        assert nowhere.status_code == 404 and "no such route" in nowhere.json()["error"]
 
 
 def test_an_incomplete_answer_is_a_conflict_unless_it_is_allowed(mesh: Mesh) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from mesh_catalog.access.audit import record_event
 from mesh_catalog.access.mesh import Mesh
-from mesh_catalog.access.popularity import read_popularity
+from mesh_catalog.access.popularity import most_read, read_popularity
 from mesh_catalog.access.requests import ask_for, decide_request, read_requests
 from mesh_catalog.catalog.assets import sync_workspace
-from mesh_catalog.catalog.domains import read_domain, read_domain_assets, read_unowned
+from mesh_catalog.catalog.domains import list_domains, read_domain, read_domain_assets, read_unowned
 from mesh_catalog.catalog.glossary import read_term, read_terms, terms_of
 from mesh_catalog.catalog.impact import column_impact
 from mesh_catalog.catalog.inventory import find_kind, read_life_cycle
@@ -89,6 +89,7 @@ def test_a_domain_lists_its_people_and_what_it_offers(root: Path, empty: Catalog
         ("kpi", "shop.revenue"),
     ]
     assert [(one.kind, one.name) for one in read_unowned(empty)] == [("term", "glossary.turnover")]
+    assert [(domain.name, count) for domain, count in list_domains(empty)] == [("shop", 2)]
 
 
 def test_requests_reads_and_life_cycles_are_kept(root: Path, empty: Catalog) -> None:
@@ -111,4 +112,5 @@ def test_requests_reads_and_life_cycles_are_kept(root: Path, empty: Catalog) -> 
         )
     found = read_popularity(empty, ["shop.orders"])["shop.orders"]
     assert (found.readers, found.reads) == (1, 2)
+    assert most_read(empty, 5) == {"shop.orders": found}
     assert read_life_cycle(empty, "shop.orders").status == "active"

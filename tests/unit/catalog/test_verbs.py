@@ -63,6 +63,8 @@ def test_search_that_finds_nothing_says_so(mesh: Mesh, capsys: pytest.CaptureFix
     assert run_command(["search", "zebra"]) == 0
     assert "nothing matches 'zebra'" in capsys.readouterr().err
     assert document(capsys, "search", "zebra") == []
+    assert run_command(["search", "fraud", "--kind", "nonsense"]) == 2
+    assert "There are product, model, dashboard, kpi, term, dataset." in capsys.readouterr().err
 
 
 def test_show_tells_what_a_product_is(mesh: Mesh, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,44 @@ def test_a_wrong_property_is_named_with_file_and_line(
     assert (caught.value.path, caught.value.line) == (str(path), line)
 
 
+def told(path: Path) -> list[tuple[int | None, str]]:
+    """Line and sentence of every mistake."""
+    with pytest.raises(DocumentError) as caught:
+        load_contract(path)
+    every = [caught.value, *caught.value.others]
+    return sorted((one.line, str(one).partition(": ")[2]) for one in every if one.line is not None)
+
+
+def test_a_misspelt_type_is_told_with_all_other_mistakes(tmp_path: Path) -> None:
+    path = write_contract(
+        tmp_path,
+        "{name: a, physicalType: decmial, logicalTypeOptions: {minimum: 0}}",
+        "{name: b, logicalType: integer, physicalType: timestmp}",
+        "{name: c, logicalType: string, classification: PII}",
+        "{name: c d, logicalType: string}",
+        rest="customProperties: [{property: successor, value: nowhere}]\n",
+    )
+    found = told(path)
+    assert [line for line, _ in found] == [11, 12, 13, 14, 15]
+    for (_, sentence), said in zip(found, ("decmial", "timestmp", "PII", "'c d'", "successor"), strict=True):
+        assert said in sentence
+    path = write_contract(
+        tmp_path,
+        "{name: a, physicalType: decmial}",
+        "{name: b, logicalType: string, requierd: true, quality: [{metric: nulls, mustBe: 0}]}",
+    )
+    found = told(path)
+    assert [line for line, _ in found] == [11, 12, 12] and "requierd" in str(found) and "nulls" in str(found)
+    path = write_contract(
+        tmp_path,
+        "{name: a, physicalType: decmial, quality: [{metric: nullValues, mustBe: 0}]}",
+        "{name: b, logicalType: string, logicalTypeOptions: {pattern: '(a+)+'}}",
+        "{name: c, logicalType: date, logicalTypeOptions: {minimum: '2026-13-01'}}",
+    )
+    found = told(path)
+    assert [line for line, _ in found] == [11, 12, 13], found
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

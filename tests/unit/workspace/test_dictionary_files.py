@@ -172,7 +172,10 @@ def test_what_ends_is_noted_with_its_successor(root: Path, capsys: pytest.Captur
 )
 def test_a_wrong_end_is_refused(root: Path, properties: list[str], status: str, told: str) -> None:
     deprecate(root, *properties, status=status)
-    assert any(told in found for found in messages(root)), messages(root)
+    contract = root / "domains/shop/orders/contract.yaml"
+    line = next(n for n, text in enumerate(contract.read_text().splitlines(), start=1) if properties[0] in text)
+    (found,) = [one for one in messages(root) if told in one]
+    assert found.startswith(f"domains/shop/orders/contract.yaml:{line}: ")
 
 
 def test_check_counts_kpis_and_terms(
