@@ -19,6 +19,7 @@ from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.reviews import open_review
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.models.mirror import mirror_or_say
+from mesh_catalog.models.policy_words import require_sound_policy
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide
 from mesh_catalog.retraining.reading import learned_all, read_facts, rows_since
@@ -83,9 +84,12 @@ def retrain_model(
 
     Raises:
         NotFoundError: The model has no champion yet.
+        DocumentError: A word of its model.yaml means nothing; a retraining that is under way goes on all the same.
         ConflictError: Another runner works on this model.
         StorageError: The catalog, a table or MLflow cannot be used; the next turn goes on at the same step.
     """
+    if open_retraining(mesh.catalog, model.name) is None:
+        require_sound_policy(mesh.workspace, model)
     if force:
         request_retraining(mesh.catalog, model.name, kind="hand", reason=reason, principal=mesh.principal)
     with leased(mesh.catalog, model.name, seconds=lease_seconds) as lease:
@@ -114,10 +118,15 @@ def retrain_model(
 
 
 def plan_retraining(mesh: Mesh, model: ModelSpec) -> Decision:
-    """What the loop would decide now; nothing is begun."""
+    """What the loop would decide now; nothing is begun.
+
+    Raises:
+        DocumentError: A word of its model.yaml means nothing.
+    """
     unfinished = open_retraining(mesh.catalog, model.name)
     if unfinished is not None:
         return Decision(train=True, reasons=(f"a retraining stopped at step '{unfinished.step}' and goes on",))
+    require_sound_policy(mesh.workspace, model)
     return decide(read_facts(mesh, model), model.retrain)
 
 

@@ -130,3 +130,10 @@ class ModelSpec:
     def input_products(self) -> tuple[str, ...]:
         """Every product the model reads, the target's first."""
         return tuple(dict.fromkeys([self.target_product, *(feature.product for feature in self.features)]))
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Every KPI that its retraining or its rollout looks at."""
+        trigger = [self.retrain.kpi.name] if self.retrain.kpi is not None else []
+        alarms = self.rollout.alarms if self.rollout is not None else ()
+        return tuple(dict.fromkeys([*trigger, *(alarm.kpi for alarm in alarms if alarm.kpi is not None)]))

@@ -1,7 +1,7 @@
 """Whether what a policy names is there: columns of slices, facets and methods, KPIs, and monitors that are asked for.
 
-A word that no one checks is a monitor that never speaks. Asked by `mesh check`, so that a slip in one team's policy
-stops no other command: where such a word is met at work, the verdict says so.
+A word that no one checks is a monitor that never speaks. Asked by `mesh check`, and before a model is trained; a slip
+in one team's policy stops no other command: where such a word is met at work, the verdict says so.
 """
 
 from __future__ import annotations
