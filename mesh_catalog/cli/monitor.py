@@ -99,7 +99,7 @@ def command(
                     span=span,
                     session=session,
                 )
-        told = tell_verdicts(mesh, (*run.verdicts, *run.late))
+        told = tell_verdicts(mesh, (*run.verdicts, *run.late), past=span is not None)
     _print(run, spec, told, as_json=as_json)
     if open_report:
         for verdict in (*run.verdicts, *run.late):

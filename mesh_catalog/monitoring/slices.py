@@ -116,10 +116,13 @@ def require_slice(window: Window, asked: Slice) -> Slice:
     """
     chosen = checked_slice(window, asked)
     if chosen.problem is not None:
-        known = [one.name for one in _columns(window) if not one.personal]
-        raise InputError(
-            f"{window.subject}: no slice: {chosen.problem.rstrip('.')}. It has: {listed(known, limit=50)}."
-        )
+        known = [column.name for column in _columns(window)]
+        told = f"'{chosen.column}': {chosen.problem}"
+        if chosen.column not in known:
+            told = (
+                f"{window.current.product} has no column '{str(chosen.column)[:80]}'. It has: {listed(known, limit=50)}"
+            )
+        raise InputError(f"{window.subject}: no slice: {told}.")
     return chosen
 
 
