@@ -63,6 +63,7 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
 
 def _print_result(spec: ModelSpec, result: TrainResult) -> None:
     from mesh_catalog.models.evaluate import LOSS_DEVIATION
+    from mesh_catalog.specs import EXPECTED_COST
 
     metric = spec.metric
     inputs = ", ".join(f"{product} v{version}" for product, version in result.inputs.items())
@@ -72,6 +73,10 @@ def _print_result(spec: ModelSpec, result: TrainResult) -> None:
         f"baseline  {metric} {_baseline(spec, result)}"
     )
     click.echo(f"trains    {spec.algorithm}   {result.seconds.get('fit', 0.0):.1f} s")
+    if spec.costs is not None:
+        cost, without = result.metrics[EXPECTED_COST], result.baseline[EXPECTED_COST]
+        cut = spec.costs.threshold
+        click.echo(f"costs     {cost:.4g} a row, deciding from a score of {cut:.3g} on; baseline {without:.4g}")
     shown = sorted(result.metrics.keys() - {LOSS_DEVIATION}, key=lambda name: (name != metric, name))
     click.echo("tests     " + "   ".join(f"{name} {_measured(result, name)}" for name in shown))
     click.echo(

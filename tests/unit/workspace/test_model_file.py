@@ -73,7 +73,10 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("beats_champion: 0.9", "beats_champion: 0.9, slices: {drop: 0.1}", "slices needs 'by'"),
         ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, measure: luck}", "Allowed: selection_rate"),
         ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, ratio: 120%}", "a share such as 10%"),
-        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'costs' is not supported yet"),
+        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'false_positive' is missing: what one"),
+        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 0, false_positive: 1}", "must be from 1e-09"),
+        ("metric: roc_auc", "metric: expected_cost", "needs what wrong decisions cost: costs: {false_negative"),
+        ("{roc_auc: 0.6}}", "{roc_auc: 0.6}, at_most: {expected_cost: 1}}", "'expected_cost' is not known here"),
         ("metric: roc_auc", "metric: roc_auc\nseed: 1.5", "whole number"),
     ],
 )
