@@ -176,9 +176,8 @@ def _row(verdict: VerdictRecord, late: bool) -> tuple[str, ...]:
 
 def _measure_row(measure: Measure) -> tuple[str, ...]:
     score, limit = (f"{n:.4g}" if n is not None else "" for n in (measure.score, measure.threshold))
-    interval = (
-        f"[{measure.low:.3f}, {measure.high:.3f}]" if measure.low is not None and measure.high is not None else ""
-    )
+    known = measure.score is not None and measure.low is not None and measure.high is not None
+    interval = f"[{measure.low:.3f}, {measure.high:.3f}]" if known else ""
     return measure.column or "", measure.outcome, score, interval, limit, measure.reason or measure.method
 
 
