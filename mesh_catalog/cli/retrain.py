@@ -71,7 +71,9 @@ def command(
         if force and len(names) != 1:
             raise click.UsageError(_FORCE)
         work: Callable[[ModelSpec], Any] = (
-            _planner(mesh, as_json=as_json) if dry_run else _turner(mesh, force=force, reason=reason, as_json=as_json)
+            _planner(mesh, asked=reason if force else None, as_json=as_json)
+            if dry_run
+            else _turner(mesh, force=force, reason=reason, as_json=as_json)
         )
         results, errors = _each(mesh, names, work, alone=len(names) == 1)
         if as_json:
@@ -120,12 +122,12 @@ def _seconds(interval: str) -> float:
     return found
 
 
-def _planner(mesh: Mesh, *, as_json: bool) -> Callable[[ModelSpec], Decision]:
+def _planner(mesh: Mesh, *, asked: str | None, as_json: bool) -> Callable[[ModelSpec], Decision]:
     """Says what would be decided of a model."""
     from mesh_catalog.retraining.loop import plan_retraining
 
     def plan(spec: ModelSpec) -> Decision:
-        decision = plan_retraining(mesh, spec)
+        decision = plan_retraining(mesh, spec, asked=asked)
         if not as_json:
             told = "would train" if decision.train else "would open a review" if decision.review else "would not train"
             click.echo("\n".join([f"{spec.name}   {told}", *(f"  {reason}" for reason in decision.reasons)]))

@@ -81,4 +81,5 @@ def _print_rollout(rollout: RolloutShare) -> None:
     elif rollout.share == 0:
         click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} scored beside it (shadow)")
     else:
-        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} decides over {rollout.share:.4g} of entities")
+        share = rollout.share * 100
+        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} decides over {share:.4g} % of the entities")

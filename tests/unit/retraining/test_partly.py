@@ -70,6 +70,15 @@ def test_a_policy_that_check_refuses_is_refused_before_anything_is_trained(
         retrain_model(lambda: pytest.fail("no Spark"), mesh, mesh.workspace.model(MODEL), trainer=LocalTrainer(here))
 
 
+def test_a_dry_run_of_a_forced_training_says_that_it_would_train_and_asks_for_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["retrain", MODEL, "--force", "--reason", "a trial", "--dry-run"]) == 0
+    assert "payments.fraud   would train\n  a trial" in capsys.readouterr().out
+    assert run_command(["retrain", MODEL, "--dry-run"]) == 0
+    assert "payments.fraud   would not train" in capsys.readouterr().out
+
+
 def test_a_retraining_that_is_under_way_goes_on_whatever_its_policy_says_meanwhile(here: Path) -> None:
     with opened(here) as mesh:
         begin_retraining(mesh.catalog, MODEL, {"reasons": ["x"], "triggers": []})
