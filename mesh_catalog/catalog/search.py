@@ -54,6 +54,9 @@ _OTHERS = 300
 _TIES = 500
 _QUERY_WORDS = 16
 
+_Meant = Mapping[int, tuple[float, str]]
+"""Id of a word of the vocabulary → how close it is to the one typed, and how it is spelt."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
@@ -153,10 +156,6 @@ def find(
     return Found(hits=hits, facets=told, whole=whole)
 
 
-_Meant = Mapping[int, tuple[float, str]]
-"""Id of a word of the vocabulary → how close it is to the one typed, and how it is spelt."""
-
-
 def _facets(connection: Connection, wanted: Mapping[str, Sequence[str]]) -> list[_Word]:
     found = [word_ids(connection, [facet_word(facet, value) for value in values]) for facet, values in wanted.items()]
     return _listed(connection, [dict.fromkeys(ids, (1.0, "")) for ids in found], _LOOKED_AT)
@@ -202,11 +201,11 @@ def _closeness(word: str, text: str) -> float:
 
 def _listed(connection: Connection, meant: Sequence[_Meant], reach: int) -> list[_Word]:
     """The assets of the words that are meant, of each the heaviest first."""
-    words = []
+    several = []
     wanted: dict[int, int] = {}
     for one in meant:
         chosen = sorted(one.items(), key=lambda item: (-item[1][0], item[1][1]))[:_MEANT]
-        words.append(
+        several.append(
             _Word(
                 meant={i: closeness for i, (closeness, _) in chosen},
                 texts={text: closeness for _, (closeness, text) in chosen},
@@ -218,13 +217,13 @@ def _listed(connection: Connection, meant: Sequence[_Meant], reach: int) -> list
         for i, _ in chosen:
             wanted[i] = max(wanted.get(i, _OTHERS), reach // len(chosen))
     found = heaviest(connection, wanted)
-    for word in words:
+    for word in several:
         for i in word.meant:
             word.take(i, found[i])
             if len(found[i]) == wanted[i]:
                 word.cut[i] = {asset for _, asset in found[i]}
         word.count = len(word.scores)
-    return words
+    return several
 
 
 def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word]) -> set[int]:
@@ -240,8 +239,8 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
         pool = set(rarest.scores)
         for one in typed:
             if one is not rarest:
-                heaviest = sorted(zip(one.scores.values(), one.scores, strict=True), reverse=True)
-                pool.update(asset for _, asset in heaviest[:_OTHERS])
+                best = sorted(zip(one.scores.values(), one.scores, strict=True), reverse=True)
+                pool.update(asset for _, asset in best[:_OTHERS])
         if len(typed) > 1:
             _learn(connection, [one for one in typed if not one.whole], pool)
     rest = [one for one in narrow if not one.whole]
