@@ -31,13 +31,15 @@ class Mesh:
 
 
 @contextmanager
-def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) -> Iterator[Mesh]:
+def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True, partly: bool = False) -> Iterator[Mesh]:
     """Open the mesh and close its catalog at the end; then whoever is to be told of its runs is told.
 
     Args:
         settings: Those of the workspace around the current folder where None.
         with_workspace: Read the workspace's documents too. Without, what only asks the catalog is faster, and looking
             into `mesh.workspace` is an error.
+        partly: Leave out the workspace's documents that are wrong, instead of stopping at the first; they stand in
+            `mesh.workspace.unread`.
 
     Raises:
         SettingsError: No workspace, or wrong settings.
@@ -46,7 +48,7 @@ def open_mesh(settings: Settings | None = None, *, with_workspace: bool = True) 
     """
     chosen = settings or load_settings()
     os.environ.update(chosen.storage.environment())
-    workspace: Any = _load(chosen) if with_workspace else _UnreadWorkspace()
+    workspace: Any = _load(chosen, partly=partly) if with_workspace else _UnreadWorkspace()
     catalog = open_catalog(chosen.catalog_url)
     emission = None
     try:
@@ -68,10 +70,10 @@ def _adopted(catalog: Catalog, workspace: Workspace | None) -> dict[str, str]:
     return {name: location for name, location in (read_adopted(catalog) | declared).items() if location}
 
 
-def _load(settings: Settings) -> Workspace:
+def _load(settings: Settings, *, partly: bool) -> Workspace:
     from mesh_catalog.workspace import load_workspace  # late: parsers and schemas come with it
 
-    return load_workspace(settings.workspace)
+    return load_workspace(settings.workspace, partly=partly)
 
 
 class _UnreadWorkspace:

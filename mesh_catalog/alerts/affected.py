@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.impact import column_impact
@@ -142,8 +143,11 @@ def affected_models(mesh: Mesh, product: str, columns: Iterable[str]) -> Affecte
     return Affected(product=product, models=models, unknown=tuple(unknown))
 
 
-def upstream_drift(mesh: Mesh, model: str) -> Upstream:
+def upstream_drift(mesh: Mesh, model: str, until: datetime | None = None) -> Upstream:
     """What the monitors of the products upstream of a model said last.
+
+    Args:
+        until: Of windows that begin before: of what was then, where a window of the past is judged.
 
     Raises:
         NotFoundError: No such model.
@@ -153,7 +157,8 @@ def upstream_drift(mesh: Mesh, model: str) -> Upstream:
     products = [node for node in graph.nodes if node.kind == "product" and node.name not in own]
     drifted, steady, unwatched = [], [], []
     for node in products:
-        newest = next(iter(read_verdicts(mesh.catalog, node.name, kind="data_drift", limit=1)), None)
+        found = read_verdicts(mesh.catalog, node.name, kind="data_drift", begun_before=until, limit=1)
+        newest = next(iter(found), None)
         if newest is None or newest.outcome == "not_run":
             unwatched.append(node.name)
         elif newest.outcome == "pass":

@@ -26,17 +26,23 @@ class Escalated:
 
     alerts: tuple[AlertRecord, ...]
     sent: Sent
+    held: tuple[AlertRecord, ...] = ()
+    """Due, of domains whose domain.yaml cannot be read: whom they tell is not known."""
 
 
 def escalate(mesh: Mesh, *, now: datetime | None = None) -> Escalated:
     """Take each alert that nobody acknowledged in time one step further, then send all that waits.
 
     The first step opens the alert's incident. After the last of the chain it stays with them; a chain without anybody
-    tells those who were told at first once more. Two processes at once take a step once.
+    tells those who were told at first once more. Two processes at once take a step once. A domain whose domain.yaml is
+    left out of the workspace waits, and loses nothing.
     """
     at = now or utc_now()
-    stepped = tuple(alert for alert in due_alerts(mesh.catalog, at) if _step(mesh, alert, at))
-    return Escalated(alerts=stepped, sent=send_waiting(mesh, now=now))
+    known = mesh.workspace.known_domains
+    due = due_alerts(mesh.catalog, at)
+    held = tuple(alert for alert in due if known is not None and alert.domain not in known)
+    stepped = tuple(alert for alert in due if alert not in held and _step(mesh, alert, at))
+    return Escalated(alerts=stepped, sent=send_waiting(mesh, now=now), held=held)
 
 
 def _step(mesh: Mesh, alert: AlertRecord, now: datetime) -> bool:

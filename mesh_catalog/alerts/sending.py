@@ -44,6 +44,8 @@ class Sent:
 def send_waiting(mesh: Mesh, *, now: datetime | None = None, environment: Mapping[str, str] | None = None) -> Sent:
     """Send each message that is due, until none is left. A failure is kept with its message, and is no error.
 
+    Those to a domain whose domain.yaml is left out of the workspace wait.
+
     Args:
         now: Messages that are due by then; the clock's where None.
         environment: Where `url_env` is looked up; the process's own where None.
@@ -51,7 +53,8 @@ def send_waiting(mesh: Mesh, *, now: datetime | None = None, environment: Mappin
     Cost: 0.5 s to load apprise, where there is anything to send; at most some seconds a receiver that does not answer.
     """
     done: list[str | None] = []
-    while (delivery := claim_next(mesh.catalog, now=now or utc_now())) is not None:
+    known = mesh.workspace.known_domains
+    while (delivery := claim_next(mesh.catalog, now=now or utc_now(), domains=known)) is not None:
         error = _send(mesh, delivery, os.environ if environment is None else environment)
         finish_delivery(mesh.catalog, delivery, error=error, now=now or utc_now())
         if error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,8 @@ class Told:
 class _Neighbours:
     """What stands around a subject: looked up when it is asked for, the same once."""
 
-    def __init__(self, mesh: Mesh) -> None:
-        self.upstream = cache(partial(upstream_drift, mesh))
+    def __init__(self, mesh: Mesh, until: datetime | None = None) -> None:
+        self.upstream = cache(partial(upstream_drift, mesh, until=until))
         self._affected = cache(partial(affected_models, mesh))
 
     def downstream(self, product: str, verdicts: Sequence[VerdictRecord]) -> Affected:
@@ -54,11 +55,15 @@ class _Neighbours:
         return self._affected(product, tuple(dict.fromkeys(one.column for one in bad if one.column)))
 
 
-def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord]) -> Told:
-    """Tell of a run's verdicts on one subject; a slice that is no worse than all rows together is no alert besides."""
+def tell_verdicts(mesh: Mesh, verdicts: Sequence[VerdictRecord], *, past: bool = False) -> Told:
+    """Tell of a run's verdicts on one subject; a slice that is no worse than all rows together is no alert besides.
+
+    Args:
+        past: The window was chosen by its times: what is said of the products upstream is of then, not of now.
+    """
     if not verdicts:
         return Told()
-    around, subject = _Neighbours(mesh), verdicts[0].subject
+    around, subject = _Neighbours(mesh, verdicts[0].window_to if past else None), verdicts[0].subject
     whole = {(verdict.kind, verdict.current): _badness(verdict) for verdict in verdicts if not verdict.slice}
     worth = [one for one in verdicts if not (one.slice and 0 < _badness(one) <= whole.get((one.kind, one.current), 0))]
     alerts = tuple(alert for verdict in worth if (alert := _tell(mesh, verdict, around)) is not None)

@@ -32,6 +32,7 @@ from mesh_catalog.catalog.tables import (
     products,
     terms,
 )
+from mesh_catalog.errors import DocumentError
 
 if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Contract
@@ -76,6 +77,8 @@ class SyncResult:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     retired: tuple[str, ...]
+    unread: tuple[DocumentError, ...] = ()
+    """Transforms whose inputs cannot be told; their products stay as the catalog knows them."""
 
 
 @dataclass(kw_only=True)
@@ -100,8 +103,13 @@ def definition_digest(product: ProductSpec) -> str:
 
 
 @retried
-def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
+def sync_workspace(catalog: Catalog, workspace: Workspace, *, partly: bool = False) -> SyncResult:
     """Make the catalog know exactly the domains, products, models and dashboards of a workspace.
+
+    Where documents of the workspace are left out, their domains stay as the catalog knows them, and nothing is retired.
+
+    Args:
+        partly: Leave out products whose transform cannot be read, too.
 
     Raises:
         DocumentError: A transform's inputs cannot be told.
@@ -109,8 +117,18 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
     known = _fingerprints(catalog)
     wanted = _wanted(workspace)
     stale = {key for key, print_ in wanted.items() if known.get(key) != print_}
-    gone = {key for key, print_ in known.items() if key not in wanted and print_ is not None}
-    reads = {name: _reads(workspace.products[name]) for kind, name in stale if kind == "product"}
+    stale -= {key for key in stale if key[1].partition(".")[0] in workspace.unread_domains}
+    gone = {key for key, print_ in known.items() if key not in wanted and print_ is not None and not workspace.unread}
+    reads: dict[str, list[tuple[NodeKind, str]]] = {}
+    unread: list[DocumentError] = []
+    for name in [name for kind, name in stale if kind == "product"]:
+        try:
+            reads[name] = _reads(workspace.products[name])
+        except DocumentError as error:
+            if not partly:
+                raise
+            unread.append(error)
+            stale.remove(("product", name))
     changes = _Changes()
     if stale or gone:
         with catalog.write() as connection:
@@ -137,7 +155,12 @@ def sync_workspace(catalog: Catalog, workspace: Workspace) -> SyncResult:
             for kind, name in sorted(gone, key=_by_kind):
                 _retire(connection, kind, name)
                 changes.retired.append(name)
-    return SyncResult(added=tuple(changes.added), changed=tuple(changes.changed), retired=tuple(changes.retired))
+    return SyncResult(
+        added=tuple(changes.added),
+        changed=tuple(changes.changed),
+        retired=tuple(changes.retired),
+        unread=tuple(unread),
+    )
 
 
 def _by_kind(key: tuple[str, str]) -> tuple[int, str]:

@@ -6,7 +6,7 @@ out, and another sends the message once more: at least once, under the same id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -88,11 +88,17 @@ def put_messages(
 
 
 @retried
-def claim_next(catalog: Catalog, *, now: datetime) -> Delivery | None:
-    """Take the oldest message that is due and that nobody else is sending; None where there is none."""
+def claim_next(catalog: Catalog, *, now: datetime, domains: Collection[str] | None = None) -> Delivery | None:
+    """Take the oldest message that is due and that nobody else is sending; None where there is none.
+
+    Args:
+        domains: Only to these; those to others wait. To all where None.
+    """
     d = alert_deliveries.c
     free = or_(d.claimed_until.is_(None), d.claimed_until <= now)
     due = select(d.id).where(d.state == "waiting", d.next_at <= now, free).order_by(d.next_at, d.id).limit(1)
+    if domains is not None:
+        due = due.where(d.domain.in_(domains))
     with catalog.write() as connection:
         chosen = connection.execute(due.with_for_update(skip_locked=True)).scalar()
         if chosen is None:

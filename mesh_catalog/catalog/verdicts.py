@@ -138,6 +138,8 @@ def read_verdicts(
     *,
     kind: MonitorKind | None = None,
     slice: str | None = "",  # noqa: A002 - the column's name
+    current: str | None = None,
+    begun_before: datetime | None = None,
     limit: int = 20,
 ) -> list[VerdictRecord]:
     """The newest windows' verdicts, newest first: of each window, monitor and slice the last one.
@@ -148,6 +150,8 @@ def read_verdicts(
         subject: A model or a product.
         kind: Of one monitor; of all where None.
         slice: The rows that were judged: all rows where empty, every slice where None.
+        current: Of this window.
+        begun_before: Of windows that begin before; of those whose rows have no time, what was judged before.
     """
     window = (verdicts.c.kind, verdicts.c.slice, verdicts.c.current)
     age = func.row_number().over(partition_by=window, order_by=(verdicts.c.created_at.desc(), verdicts.c.id))
@@ -156,6 +160,10 @@ def read_verdicts(
         query = query.where(verdicts.c.kind == kind)
     if slice is not None:
         query = query.where(verdicts.c.slice == slice)
+    if current is not None:
+        query = query.where(verdicts.c.current == current)
+    if begun_before is not None:
+        query = query.where(func.coalesce(verdicts.c.window_from, verdicts.c.created_at) < begun_before)
     found = query.subquery()
     order = found.c.window_to.desc().nulls_last(), found.c.created_at.desc(), found.c.id
     newest = select(*(found.c[column.name] for column in verdicts.columns)).where(found.c.age == 1)

@@ -134,35 +134,38 @@ def acknowledge(alert_id: str, note: str | None, as_json: bool) -> None:
 def escalate_alerts(watch: int | None, dry_run: bool, as_json: bool) -> None:
     """Tell the next one where nobody acknowledged in time, and send again what could not be delivered.
 
-    Run it every few minutes: by cron, any scheduler, or --watch. Two at once do each thing once.
+    Run it every few minutes: by cron, any scheduler, or --watch. Two at once do each thing once. A domain whose
+    domain.yaml cannot be read waits, and keeps no other waiting; the exit code is 2 then.
 
     \b
     Example:
       mesh alert escalate --watch 60
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.escalation import escalate
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.retraining.watch import until_stopped
+    from mesh_catalog.settings import load_settings
 
     if watch is not None and dry_run:
         raise click.UsageError("--watch and --dry-run: give one of them.")
     if dry_run:
         _plan(as_json)
         return
-    with open_mesh() as mesh:
+    settings, told = load_settings(), set[str]()
 
-        def once(_stop: object = None) -> None:
+    def once(_stop: object = None) -> None:
+        with open_readable_mesh(settings, whole=watch is None, told=told) as mesh:
             done = escalate(mesh)
             if as_json:
                 emit_json(done, line=watch is not None)
             elif watch is None or done.alerts or done.sent.sent or done.sent.failed:
                 _print_pass(done)
 
-        if watch is None:
-            once()
-        else:
-            until_stopped(once, seconds=watch)
+    if watch is None:
+        once()
+    else:
+        until_stopped(once, seconds=watch)
 
 
 def _plan(as_json: bool) -> None:
@@ -186,6 +189,8 @@ def _plan(as_json: bool) -> None:
 def _print_pass(done: Escalated) -> None:
     for alert in done.alerts:
         click.echo(f"{alert.id}   {alert.title}   escalated")
+    for alert in done.held:
+        click.echo(f"{alert.id}   {alert.title}   waits until the domain.yaml of {alert.domain} can be read")
     click.echo(f"escalated {len(done.alerts)}, sent {done.sent.sent}, not delivered {done.sent.failed}")
     if done.alerts:
         click.echo("next: mesh incident list", err=True)

@@ -33,13 +33,13 @@ def command(model: str, version: int, reject: bool, reason: str, dry_run: bool, 
     Example:
       mesh approve payments.fraud v4 --reason "looked at the false alarms of Monday"
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.retraining.approval import decide_approval, waiting_version
     from mesh_catalog.retraining.loop import retrain_model
 
-    with open_mesh() as mesh:
+    with open_readable_mesh() as mesh:
         spec = mesh.workspace.model(model)
         if dry_run:
             waiting = waiting_version(mesh.catalog, model, version)

@@ -46,6 +46,7 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     from mesh_catalog.cli.evolution import check_published
     from mesh_catalog.cli.policies import check_policies, check_rights, check_tags
     from mesh_catalog.errors import InputError
+    from mesh_catalog.models.policy_words import parameter_errors
     from mesh_catalog.settings import load_settings
     from mesh_catalog.workspace import survey_workspace
     from mesh_catalog.workspace.life_cycles import life_cycle_notes
@@ -62,7 +63,8 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
     if workspace is not None:
         broken, notes = check_published(settings, workspace)
         findings, breaches, advice = check_policies(workspace)
-        problems = [*_check_parameters(workspace), *broken, *breaches, *check_rights(workspace), *check_tags(workspace)]
+        wrong = [error for model in workspace.models.values() for error in parameter_errors(model)]
+        problems = [*wrong, *broken, *breaches, *check_rights(workspace), *check_tags(workspace)]
         notes += advice
         notes += life_cycle_notes(workspace, utc_now().date()) if not problems else []
         notes += [f"{name}: '{text}' is declared, but not run: {reason}" for name, text, reason in _not_run(workspace)]
@@ -78,25 +80,6 @@ def command(against: str | None, agreed: tuple[str, ...], markdown: bool, as_jso
         raise SystemExit(3)
     if problems:
         raise SystemExit(2)
-
-
-def _check_parameters(workspace: Workspace) -> list[DocumentError]:
-    """Parameters of the models' algorithms, which the trainers know."""
-    from mesh_catalog.documents import read_document
-    from mesh_catalog.errors import InputError
-
-    found = []
-    for model in workspace.models.values():
-        from mesh_catalog.models.algorithms import check_parameters  # late: only where there is a model
-
-        bounds = [{name: pair[end] for name, pair in model.tune.parameters.items()} for end in (0, 1)]
-        for place, parameters in (("algorithm", model.parameters), *(("tune", one) for one in bounds)):
-            try:
-                check_parameters(model.algorithm, parameters)
-            except InputError as error:
-                found.append(read_document(model.path).error(str(error), place))
-                break
-    return found
 
 
 def _shown(root: Path, problem: DocumentError) -> str:

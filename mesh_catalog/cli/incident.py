@@ -107,15 +107,15 @@ def close(incident_id: str, check: str | None, version: int | None, test: str | 
     Example:
       mesh incident close 9f01c2 --check payments.transactions:tx_amount.maximum
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.incidents import close_with_check, close_with_test
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh
 
     if (check is None) == (test is None):
         raise click.UsageError("an incident closes with --check or with --test; give one of them.")
     if test is not None and version is not None:
         raise click.UsageError("--version belongs to --check.")
-    with open_mesh() as mesh:
+    with open_readable_mesh() as mesh:
         if check is not None:
             done = close_with_check(mesh, incident_id, check, version=version)
         else:

@@ -56,18 +56,17 @@ def command(
     Example:
       mesh kpi payments.fraud_rate --from 2026-05-01 --open
     """
-    from mesh_catalog.access.mesh import open_mesh
-    from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.catalog.kpis import list_kpis
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh, register_readable
     from mesh_catalog.lake.kpi import compute_kpi
 
     if list_all == (name is not None):
         raise click.UsageError("name a KPI, or give --list.")
     if chart is not None and chart.suffix.lower() not in (".html", ".svg"):
         raise click.UsageError(f"--chart: '{chart.name[:80]}' is no .html or .svg file.")
-    with open_mesh() as mesh:
-        sync_workspace(mesh.catalog, mesh.workspace)
+    with open_readable_mesh(whole=list_all) as mesh:
+        register_readable(mesh)
         if name is None:
             _print_list(list_kpis(mesh.catalog), as_json=as_json)
             return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.alerts.verdicts import Told
     from mesh_catalog.catalog.verdicts import Measure, VerdictRecord
     from mesh_catalog.monitoring.run import MonitorRun, Replay
@@ -67,9 +66,9 @@ def command(
       mesh monitor payments.fraud --open
       mesh monitor payments.fraud --report drift.json --window 2026-02-12..2026-02-18
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.alerts.verdicts import tell_verdicts
     from mesh_catalog.cli.output import progress
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.monitoring.run import record_report, replay_verdict, run_monitors
     from mesh_catalog.settings import load_settings
@@ -79,8 +78,8 @@ def command(
     if window is not None and replay is not None:
         raise click.UsageError("--replay judges the verdict's own window: leave --window out.")
     span = _span(window) if window is not None else None
-    with open_mesh(load_settings(master=master)) as mesh:
-        spec = _subject(mesh, subject)
+    with open_readable_mesh(load_settings(master=master)) as mesh:
+        spec = mesh.workspace.subject(subject)
 
         session = partial(open_session, mesh.settings, app_name=f"mesh monitor {subject}")
         if replay is not None:
@@ -100,7 +99,7 @@ def command(
                     span=span,
                     session=session,
                 )
-        told = tell_verdicts(mesh, (*run.verdicts, *run.late))
+        told = tell_verdicts(mesh, (*run.verdicts, *run.late), past=span is not None)
     _print(run, spec, told, as_json=as_json)
     if open_report:
         for verdict in (*run.verdicts, *run.late):
@@ -120,18 +119,6 @@ def _span(text: str) -> Span:
         return Span.parse(text)
     except ValueError as error:
         raise InputError(f"--window: {error}") from error
-
-
-def _subject(mesh: Mesh, name: str) -> ModelSpec | ProductSpec:
-    from mesh_catalog.errors import NotFoundError, nearest
-
-    workspace = mesh.workspace
-    if name in workspace.models:
-        return workspace.models[name]
-    if name in workspace.products:
-        return workspace.products[name]
-    known = (*workspace.models, *workspace.products)
-    raise NotFoundError(f"there is no model or product '{name[:80]}'.{nearest(name, known)}")
 
 
 def _print(run: MonitorRun, spec: ModelSpec | ProductSpec, told: Told, *, as_json: bool) -> None:
@@ -189,9 +176,8 @@ def _row(verdict: VerdictRecord, late: bool) -> tuple[str, ...]:
 
 def _measure_row(measure: Measure) -> tuple[str, ...]:
     score, limit = (f"{n:.4g}" if n is not None else "" for n in (measure.score, measure.threshold))
-    interval = (
-        f"[{measure.low:.3f}, {measure.high:.3f}]" if measure.low is not None and measure.high is not None else ""
-    )
+    known = measure.score is not None and measure.low is not None and measure.high is not None
+    interval = f"[{measure.low:.3f}, {measure.high:.3f}]" if known else ""
     return measure.column or "", measure.outcome, score, interval, limit, measure.reason or measure.method
 
 

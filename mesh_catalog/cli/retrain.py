@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -10,10 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.errors import MeshError
     from mesh_catalog.retraining.loop import RetrainResult
+    from mesh_catalog.retraining.policy import Decision
+    from mesh_catalog.settings import Settings
     from mesh_catalog.specs import ModelSpec
 
 __all__ = ["command"]
+
+_FORCE = "--force trains one model: name it, and leave --watch out."
+_Result = TypeVar("_Result")
 
 
 @click.command("retrain")
@@ -42,36 +48,66 @@ def command(
     """Read the verdicts, decide, train a challenger, compare, promote or reject it; of all models where none is named.
 
     A turn that was killed is taken up at the step it had reached. Where no training is called for, no Spark starts.
+    What is wrong with one model, or a file of its domain, keeps no other waiting; the exit code says so at the end.
 
     \b
     Example:
       mesh retrain payments.fraud
       mesh retrain --watch --every 15min
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.settings import load_settings
 
     seconds = _seconds(interval)
-    with open_mesh(load_settings(master=master)) as mesh:
-        specs = [mesh.workspace.model(name) for name in models] or list(mesh.workspace.models.values())
-        if force and (len(specs) != 1 or watch):
-            raise click.UsageError("--force trains one model: name it, and leave --watch out.")
-        if dry_run:
-            planned = [_plan(mesh, spec, as_json) for spec in specs]
-            if as_json:
-                emit_json(planned[0] if len(models) == 1 else planned)
-            return
-        turn = _turns(mesh, force=force, reason=reason, as_json=as_json)
-        if watch:
-            _watch(mesh, specs, turn, seconds, as_json=as_json)
-            return
-        results = [turn(spec, lambda: False) for spec in specs]
+    if force and (len(models) > 1 or watch):
+        raise click.UsageError(_FORCE)
+    settings = load_settings(master=master)
+    if watch:
+        _watch(settings, models, seconds, as_json=as_json)
+        return
+    with open_readable_mesh(settings, whole=not models) as mesh:
+        names = _chosen(mesh, models)
+        if force and len(names) != 1:
+            raise click.UsageError(_FORCE)
+        work: Callable[[ModelSpec], Any] = (
+            _planner(mesh, asked=reason if force else None, as_json=as_json)
+            if dry_run
+            else _turner(mesh, force=force, reason=reason, as_json=as_json)
+        )
+        results, errors = _each(mesh, names, work, alone=len(names) == 1)
         if as_json:
             emit_json(results[0] if len(models) == 1 else results)
-        else:
+        elif not dry_run:
             for result in results:
                 _print(result)
+        if errors:
+            raise SystemExit(errors[0].exit_code)
+
+
+def _chosen(mesh: Mesh, models: Sequence[str]) -> Sequence[str]:
+    """The models that are named; where none is, all whose files can be read."""
+    workspace = mesh.workspace
+    return models or [name for name, model in workspace.models.items() if workspace.is_read(model)]
+
+
+def _each(
+    mesh: Mesh, names: Sequence[str], work: Callable[[ModelSpec], _Result], *, alone: bool = False
+) -> tuple[list[_Result], list[MeshError]]:
+    """What came of each model; one that fails is told and keeps no other waiting, unless it is `alone`."""
+    from mesh_catalog.errors import MeshError
+
+    results: list[_Result] = []
+    errors: list[MeshError] = []
+    for name in names:
+        try:
+            results.append(work(mesh.workspace.model(name)))
+        except MeshError as error:
+            if alone:
+                raise
+            click.echo(f"{name}   {error}", err=True)
+            errors.append(error)
+    return results, errors
 
 
 def _seconds(interval: str) -> float:
@@ -86,24 +122,28 @@ def _seconds(interval: str) -> float:
     return found
 
 
-def _plan(mesh: Mesh, spec: ModelSpec, as_json: bool) -> Any:
+def _planner(mesh: Mesh, *, asked: str | None, as_json: bool) -> Callable[[ModelSpec], Decision]:
+    """Says what would be decided of a model."""
     from mesh_catalog.retraining.loop import plan_retraining
 
-    decision = plan_retraining(mesh, spec)
-    if not as_json:
-        told = "would train" if decision.train else "would open a review" if decision.review else "would not train"
-        click.echo("\n".join([f"{spec.name}   {told}", *(f"  {reason}" for reason in decision.reasons)]))
-    return decision
+    def plan(spec: ModelSpec) -> Decision:
+        decision = plan_retraining(mesh, spec, asked=asked)
+        if not as_json:
+            told = "would train" if decision.train else "would open a review" if decision.review else "would not train"
+            click.echo("\n".join([f"{spec.name}   {told}", *(f"  {reason}" for reason in decision.reasons)]))
+        return decision
+
+    return plan
 
 
-def _turns(
-    mesh: Mesh, *, force: bool, reason: str, as_json: bool
-) -> Callable[[ModelSpec, Callable[[], bool]], RetrainResult]:
-    """One turn of a model; Spark is opened at most once, when a turn first needs it."""
+def _turner(
+    mesh: Mesh, *, force: bool, reason: str, as_json: bool, stop: Callable[[], bool] = lambda: False
+) -> Callable[[ModelSpec], RetrainResult]:
+    """Takes a model one turn; Spark is opened at most once, when a turn first needs it."""
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.retraining.loop import retrain_model
 
-    def turn(spec: ModelSpec, stop: Callable[[], bool]) -> RetrainResult:
+    def turn(spec: ModelSpec) -> RetrainResult:
         return retrain_model(
             lambda: open_session(mesh.settings, app_name="mesh retrain"),
             mesh,
@@ -117,36 +157,35 @@ def _turns(
     return turn
 
 
-def _watch(
-    mesh: Mesh,
-    specs: Sequence[ModelSpec],
-    turn: Callable[[ModelSpec, Callable[[], bool]], RetrainResult],
-    seconds: float,
-    *,
-    as_json: bool,
-) -> None:
-    """Turn after turn; a model that fails is told and does not keep the others waiting. Alerts go on with each turn."""
+def _watch(settings: Settings, models: Sequence[str], seconds: float, *, as_json: bool) -> None:
+    """Turn after turn, by the workspace as it is at each. Alerts go on with each turn."""
     from mesh_catalog.alerts.escalation import escalate
     from mesh_catalog.cli.output import emit_json
-    from mesh_catalog.errors import MeshError
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.retraining.watch import until_stopped
 
-    def once(stop: Callable[[], bool]) -> None:
-        for spec in specs:
-            if stop():
-                return
-            try:
-                result = turn(spec, stop)
-            except MeshError as error:
-                click.echo(f"{spec.name}   {error}", err=True)
-                continue
-            if as_json:
-                emit_json(result, line=True)
-            elif result.action != "keep":
-                _print(result)
-        escalate(mesh)
+    told: set[str] = set()
 
-    click.echo(f"watches {len(specs)} models every {seconds:g} s; Ctrl-C ends it after the step under way", err=True)
+    def once(stop: Callable[[], bool]) -> None:
+        with open_readable_mesh(settings, told=told) as mesh:
+            turn = _turner(mesh, force=False, reason="", as_json=as_json, stop=stop)
+
+            def work(spec: ModelSpec) -> None:
+                if stop():
+                    return
+                result = turn(spec)
+                if as_json:
+                    emit_json(result, line=True)
+                elif result.action != "keep":
+                    _print(result)
+
+            _each(mesh, _chosen(mesh, models), work)
+            if not stop():
+                escalate(mesh)
+
+    with open_readable_mesh(settings, told=told) as mesh:
+        count = len([mesh.workspace.model(name) for name in _chosen(mesh, models)])
+    click.echo(f"watches {count} models every {seconds:g} s; Ctrl-C ends it after the step under way", err=True)
     turns = until_stopped(once, seconds=seconds)
     click.echo(f"stopped after {turns} turns; what was under way goes on with the next one", err=True)
 

@@ -19,11 +19,11 @@ def command(model: str, to_version: int | None, reason: str, as_json: bool) -> N
     Example:
       mesh rollback payments.fraud --reason "false alarms since Monday"
     """
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.cli.output import emit_json
+    from mesh_catalog.cli.partly import open_readable_mesh
     from mesh_catalog.retraining.rollback import rollback_model
 
-    with open_mesh() as mesh:
+    with open_readable_mesh() as mesh:
         mesh.workspace.model(model)
         result = rollback_model(mesh, model, to_version=to_version, reason=reason)
     if as_json:

@@ -37,13 +37,13 @@ def command(model: str, advance: bool, abort: bool, reason: str, html: Path | No
     Example:
       mesh rollout payments.fraud --abort --reason "complaints since noon"
     """
-    from mesh_catalog.access.mesh import open_mesh
+    from mesh_catalog.cli.partly import open_readable_mesh
 
     if advance and abort:
         raise click.UsageError("--advance and --abort exclude each other.")
     if html is not None and html.suffix != ".html":
         raise click.BadParameter("name a file that ends with .html", param_hint="--html")
-    with open_mesh() as mesh:
+    with open_readable_mesh() as mesh:
         spec = mesh.workspace.model(model)
         if abort:
             _abort(mesh, model, reason)

@@ -31,20 +31,19 @@ def command(
     """
     from uuid import uuid4
 
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.access.rights import require_model_rights
-    from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.catalog.models import read_model_versions
     from mesh_catalog.cli.output import emit_json, format_duration, format_time, progress
+    from mesh_catalog.cli.partly import open_readable_mesh, register_readable
     from mesh_catalog.cli.steps import telling
     from mesh_catalog.errors import NotFoundError
     from mesh_catalog.lake.session import open_session
     from mesh_catalog.serving.score import score_model
     from mesh_catalog.settings import load_settings
 
-    with open_mesh(load_settings(master=master)) as mesh:
+    with open_readable_mesh(load_settings(master=master)) as mesh:
         spec = mesh.workspace.model(model)
-        sync_workspace(mesh.catalog, mesh.workspace)
+        register_readable(mesh)
         if not read_model_versions(mesh.catalog, model):  # told before Spark starts
             raise NotFoundError(f"{model}: has no version yet. Train one: mesh train {model}")
         require_model_rights(mesh, spec, "score")
@@ -82,4 +81,5 @@ def _print_rollout(rollout: RolloutShare) -> None:
     elif rollout.share == 0:
         click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} scored beside it (shadow)")
     else:
-        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} decides over {rollout.share:.4g} of entities")
+        share = rollout.share * 100
+        click.echo(f"  step {rollout.position + 1}: v{rollout.challenger} decides over {share:.4g} % of the entities")

@@ -32,19 +32,20 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
     """
     from uuid import uuid4
 
-    from mesh_catalog.access.mesh import open_mesh
     from mesh_catalog.access.rights import require_model_rights
-    from mesh_catalog.catalog.assets import sync_workspace
     from mesh_catalog.cli.output import emit_json, progress
+    from mesh_catalog.cli.partly import open_readable_mesh, register_readable
     from mesh_catalog.cli.steps import telling
     from mesh_catalog.lake.session import open_session
+    from mesh_catalog.models.policy_words import require_sound_policy
     from mesh_catalog.models.train import train_model
     from mesh_catalog.settings import load_settings
 
-    with open_mesh(load_settings(master=master)) as mesh:
+    with open_readable_mesh(load_settings(master=master)) as mesh:
         spec = mesh.workspace.model(model)
-        sync_workspace(mesh.catalog, mesh.workspace)
-        require_model_rights(mesh, spec, "train")  # told before Spark starts
+        register_readable(mesh)
+        require_sound_policy(mesh.workspace, spec)  # told before Spark starts
+        require_model_rights(mesh, spec, "train")
         with progress("starts Spark"):
             spark = open_session(mesh.settings, app_name=f"mesh train {model}")
         with telling() as tell:
@@ -62,6 +63,7 @@ def command(model: str, until: datetime | None, run_id: str | None, as_json: boo
 
 def _print_result(spec: ModelSpec, result: TrainResult) -> None:
     from mesh_catalog.models.evaluate import LOSS_DEVIATION
+    from mesh_catalog.specs import EXPECTED_COST
 
     metric = spec.metric
     inputs = ", ".join(f"{product} v{version}" for product, version in result.inputs.items())
@@ -71,6 +73,10 @@ def _print_result(spec: ModelSpec, result: TrainResult) -> None:
         f"baseline  {metric} {_baseline(spec, result)}"
     )
     click.echo(f"trains    {spec.algorithm}   {result.seconds.get('fit', 0.0):.1f} s")
+    if spec.costs is not None:
+        cost, without = result.metrics[EXPECTED_COST], result.baseline[EXPECTED_COST]
+        cut = spec.costs.threshold
+        click.echo(f"costs     {cost:.4g} a row, deciding from a score of {cut:.3g} on; baseline {without:.4g}")
     shown = sorted(result.metrics.keys() - {LOSS_DEVIATION}, key=lambda name: (name != metric, name))
     click.echo("tests     " + "   ".join(f"{name} {_measured(result, name)}" for name in shown))
     click.echo(

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import GateRefusedError, InputError, listed, nearest
-from mesh_catalog.specs import LESS_IS_BETTER, METRICS, GateSpec
+from mesh_catalog.models.evaluate import row_costs
+from mesh_catalog.specs import EXPECTED_COST, LESS_IS_BETTER, METRICS, CostSpec, GateSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +105,7 @@ def paired_bootstrap(
     seed: int = 0,
     samples: int = 1000,
     margin: float = 0.0,
+    costs: CostSpec | None = None,
 ) -> BootstrapResult:
     """Resample the rows with replacement, the same rows for both models, and see how often the challenger is better.
 
@@ -111,10 +113,11 @@ def paired_bootstrap(
         labels: 0 or 1 for each row; of a regression's metric any number.
         champion_scores: Probability of 1, or predicted number, for each row.
         challenger_scores: The same rows by the other model.
-        metric: One of METRICS.
+        metric: One of METRICS, or expected_cost.
         seed: Of the resampling: the same numbers give the same result.
         samples: How many resamples, 1 to 100,000.
         margin: The challenger counts as better where the difference is above this.
+        costs: Of wrong decisions, which expected_cost needs.
 
     Raises:
         InputError: Unknown metric, lengths that differ, labels other than 0 and 1, scores outside 0..1; of a
@@ -125,8 +128,8 @@ def paired_bootstrap(
     """
     import numpy as np  # late: weight
 
-    y, scores = _checked(labels, champion_scores, challenger_scores, metric, samples)
-    measure = [_weighted_metric(metric, y, score) for score in scores]
+    y, scores = _checked(labels, champion_scores, challenger_scores, metric, samples, costs)
+    measure = [_weighted_metric(metric, y, score, costs) for score in scores]
     sign = 1.0 if higher_is_better(metric) else -1.0
     whole = [float(m(np.ones((1, y.size)))[0]) for m in measure]
     rng = np.random.default_rng(seed)
@@ -198,11 +201,11 @@ def sample_scores(
 
 
 def _checked(
-    labels: Any, champion: Any, challenger: Any, metric: str, samples: int
+    labels: Any, champion: Any, challenger: Any, metric: str, samples: int, costs: CostSpec | None
 ) -> tuple[Floats, tuple[Floats, Floats]]:
     import numpy as np
 
-    known = [name for names in METRICS.values() for name in names]
+    known = [*(name for names in METRICS.values() for name in names), *([EXPECTED_COST] if costs is not None else [])]
     if metric not in known:
         raise InputError(f"comparison: '{metric}' is not a metric. Allowed: {listed(known)}.")
     if not 1 <= samples <= 100_000:
@@ -231,13 +234,16 @@ def _checked(
     return y, (a, b)
 
 
-def _weighted_metric(metric: str, y: Floats, scores: Floats) -> Callable[[Floats], Floats]:
+def _weighted_metric(metric: str, y: Floats, scores: Floats, costs: CostSpec | None) -> Callable[[Floats], Floats]:
     """A function from weights (resamples x rows) to the metric of each resample."""
     import numpy as np
 
     if metric == "accuracy":
         right = ((scores >= 0.5) == (y == 1)).astype(np.float64)
         return lambda weights: (weights @ right) / weights.sum(axis=1)
+    if metric == EXPECTED_COST and costs is not None:
+        cost = row_costs(y, scores, costs)
+        return lambda weights: (weights @ cost) / weights.sum(axis=1)
     if metric == "log_loss":
         clipped = np.clip(scores, _CLIP, 1 - _CLIP)
         loss = -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.specs import METRICS
+from mesh_catalog.specs import EXPECTED_COST, METRICS, CostSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate_counts",
     "log_losses",
     "loss_deviation",
+    "row_costs",
     "row_losses",
     "score_cell",
 ]
@@ -85,7 +86,7 @@ class Evaluation:
     """Of a binary label: the share of 1."""
     metrics: Mapping[str, float]
     """Of a probability: roc_auc, average_precision, log_loss; accuracy, precision and recall at a threshold of 0.5;
-    0..1 but the loss. Of a number: mae, rmse, r2."""
+    0..1 but the loss; expected_cost where costs are known, at theirs. Of a number: mae, rmse, r2."""
     curves: Mapping[str, Curve]
     """Of a probability: roc (x false-positive rate, y true-positive rate) and precision_recall (x recall, y precision).
     Of a number: calibration (x mean prediction, y mean label of groups of rows)."""
@@ -133,11 +134,14 @@ def count_scores(scored: DataFrame, *, label: str, score: str, rows: int) -> Sco
     )
 
 
-def evaluate_counts(counts: ScoreCounts, *, train_share: float | None = None) -> Evaluation:
+def evaluate_counts(
+    counts: ScoreCounts, *, train_share: float | None = None, costs: CostSpec | None = None
+) -> Evaluation:
     """Metrics and curves of counted scores.
 
     Args:
         train_share: Share of 1 among the training rows, for the baseline; none is told without it.
+        costs: Of wrong decisions: their expected cost is measured too, at its own threshold.
 
     Raises:
         ValueError: One of the classes has no row.
@@ -160,6 +164,8 @@ def evaluate_counts(counts: ScoreCounts, *, train_share: float | None = None) ->
         "precision": true_positives / (true_positives + false_positives) if called.any() else 0.0,
         "recall": true_positives / positives,
     }
+    if costs is not None:
+        metrics[EXPECTED_COST] = _expected_cost(counts, costs)
     return Evaluation(
         rows=rows,
         label_mean=positives / rows,
@@ -168,7 +174,9 @@ def evaluate_counts(counts: ScoreCounts, *, train_share: float | None = None) ->
             "roc": _curve(np.r_[0.0, misses / negatives], np.r_[0.0, hits / positives], np.r_[1.0, counts.scores]),
             "precision_recall": _curve(hits / positives, precision, counts.scores),
         },
-        baseline={} if train_share is None else baseline_metrics(train_share=train_share, test_share=positives / rows),
+        baseline={}
+        if train_share is None
+        else baseline_metrics(train_share=train_share, test_share=positives / rows, costs=costs),
     )
 
 
@@ -206,18 +214,39 @@ def loss_deviation(counts: ScoreCounts) -> float:
     return math.sqrt(max(squares - mean**2, 0.0))
 
 
-def baseline_metrics(*, train_share: float, test_share: float) -> dict[str, float]:
+def _expected_cost(counts: ScoreCounts, costs: CostSpec) -> float:
+    """Of a row, in the costs' currency."""
+    called = counts.scores >= costs.threshold
+    missed, alarmed = float(counts.positives[~called].sum()), float(counts.negatives[called].sum())
+    return (missed * costs.false_negative + alarmed * costs.false_positive) / counts.rows
+
+
+def row_costs(labels: Floats, scores: Floats, costs: CostSpec) -> Floats:
+    """What the decision on each row costs."""
+    import numpy as np
+
+    called = scores >= costs.threshold
+    return np.asarray(np.where(labels == 1, ~called * costs.false_negative, called * costs.false_positive))
+
+
+def baseline_metrics(*, train_share: float, test_share: float, costs: CostSpec | None = None) -> dict[str, float]:
     """What a model scores that gives every test row the training rows' share of 1.
 
     Args:
         train_share: Share of 1 among the training rows, between 0 and 1.
         test_share: The same of the test rows.
+        costs: Of wrong decisions.
     """
     import math
 
     right = test_share if train_share >= 0.5 else 1 - test_share
     share = min(max(train_share, _CLIP), 1 - _CLIP)
+    cost = {}
+    if costs is not None:
+        always = train_share >= costs.threshold
+        cost[EXPECTED_COST] = (1 - test_share) * costs.false_positive if always else test_share * costs.false_negative
     return {
+        **cost,
         "roc_auc": 0.5,
         "average_precision": test_share,
         "accuracy": right,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import GateRefusedError
 from mesh_catalog.models.compare import ScoreSample, paired_bootstrap
-from mesh_catalog.specs import FairnessGate, SliceGate, StabilityGate
+from mesh_catalog.specs import CostSpec, FairnessGate, SliceGate, StabilityGate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,13 @@ _RESAMPLES = 200
 
 
 def check_slices(
-    sample: ScoreSample, gate: SliceGate, *, metric: str, seed: int = 0, shown: Collection[str] = ()
+    sample: ScoreSample,
+    gate: SliceGate,
+    *,
+    metric: str,
+    seed: int = 0,
+    shown: Collection[str] = (),
+    costs: CostSpec | None = None,
 ) -> tuple[str, ...]:
     """Parts in which the challenger is surely worse: the upper end of the difference's 95 % interval is below -drop.
 
@@ -46,6 +52,7 @@ def check_slices(
                     metric=metric,
                     seed=seed,
                     samples=_RESAMPLES,
+                    costs=costs,
                 )
             except GateRefusedError:
                 continue
@@ -71,7 +78,9 @@ def check_fairness(sample: ScoreSample, gate: FairnessGate) -> tuple[str, ...]:
     return (f"{word} differs between {len(rates)} groups of {gate.by}: ratio {ratio:.2f} is below {gate.ratio:g}",)
 
 
-def check_stability(sample: ScoreSample, gate: StabilityGate, *, metric: str, time: str) -> tuple[str, ...]:
+def check_stability(
+    sample: ScoreSample, gate: StabilityGate, *, metric: str, time: str, costs: CostSpec | None = None
+) -> tuple[str, ...]:
     """Whether the challenger is at least as good in enough of the window's parts, each of as many rows."""
     import numpy as np  # late: weight
 
@@ -80,7 +89,12 @@ def check_stability(sample: ScoreSample, gate: StabilityGate, *, metric: str, ti
     for places in np.array_split(order, gate.of):
         try:
             found = paired_bootstrap(
-                sample.labels[places], sample.champion[places], sample.challenger[places], metric=metric, samples=1
+                sample.labels[places],
+                sample.champion[places],
+                sample.challenger[places],
+                metric=metric,
+                samples=1,
+                costs=costs,
             )
         except GateRefusedError:
             continue

@@ -323,7 +323,7 @@ def _evaluate(job: _Job, data: DataFrame, scored: DataFrame, counts: Mapping[Par
     model, target, train, test = job.model, job.plan.target.name, counts["train"], counts["test"]
     if model.kind == "binary":
         counted = count_scores(scored, label=target, score=SCORE, rows=test.rows)
-        found = evaluate_counts(counted, train_share=train.mean)
+        found = evaluate_counts(counted, train_share=train.mean, costs=model.costs)
         return replace(found, metrics={**found.metrics, LOSS_DEVIATION: loss_deviation(counted)})
     moment = F.col(f"`{job.plan.event_time.name}`").cast("timestamp")
     last = data.where((F.col(SPLIT) == "train") & (moment > F.lit(train.last_at - model.split.test)))

@@ -62,7 +62,8 @@ def try_model(spark: SparkSession, mesh: Mesh, model: ModelSpec) -> float:
             mean = counts["test"].mean
             tested = evaluate_numbers(scored, label=target, score=SCORE, label_mean=mean, constants={"mean": mean})
         else:
-            tested = evaluate_counts(count_scores(scored, label=target, score=SCORE, rows=counts["test"].rows))
+            counted = count_scores(scored, label=target, score=SCORE, rows=counts["test"].rows)
+            tested = evaluate_counts(counted, costs=model.costs)
         return tested.metrics[model.metric]
     finally:
         data.unpersist()

@@ -18,7 +18,7 @@ from mesh_catalog.errors import StorageError
 from mesh_catalog.lake.arrow import quoted
 from mesh_catalog.lake.profile import ColumnProfile, Profile
 from mesh_catalog.lake.statistics import Counts
-from mesh_catalog.models.frame import SCORE, SPLIT, plan_frame
+from mesh_catalog.models.frame import MODEL_VERSION, SCORE, SPLIT, plan_frame
 from mesh_catalog.monitoring.datasets import ProductSide, open_product
 from mesh_catalog.monitoring.drift import Comparison, DriftResult, Side, compare_sides
 from mesh_catalog.monitoring.files import profile_counts
@@ -89,6 +89,8 @@ def judge_drift(window: Window) -> Finding:
         return _compared(window, _side(window, window.baseline, columns), columns)
     columns = _features(window)
     number = window.champion.training_version if window.champion else None
+    if window.slice.column == SCORE:
+        return not_run("the training rows have no score, so none of them are like these")
     reference = open_product(window.mesh, window.model.training_name, version=number, columns=columns)
     return _compared(window, _narrowed(window, reference, columns), columns)
 
@@ -146,8 +148,11 @@ def _side(window: Window, part: Part, columns: Sequence[str]) -> Side:
 
 
 def _narrowed(window: Window, reference: ProductSide, columns: Sequence[str]) -> Side:
-    """The training rows, of the slice where there is one: like is compared with like."""
-    if window.slice.column is None:
+    """The training rows, of the slice where there is one: like is compared with like.
+
+    Of what one version scored, all that it learned from.
+    """
+    if window.slice.column in (None, MODEL_VERSION):
         return reference
     version = reference.ticket.version
     part = Part(product=reference.ticket.product, first=version, last=version, whole=True)

@@ -17,8 +17,7 @@ import numpy as np
 from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.intervals import bootstrap
-from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
+from mesh_catalog.monitoring.metrics import judge_metrics, measured, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows, scored_rows
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def judge_estimate(window: Window) -> Finding:
     counts = expected_counts(scores, probability, rows)
     if not counts.positives.sum() or not counts.negatives.sum():
         return not_run("every score says the same, so nothing can be estimated")
-    intervals = bootstrap(counts, metrics_of, seed=model.seed)
+    values, intervals = measured(counts, model)
     calibration = Measure(
         method="calibration rows",
         score=float(past.rows) if past is not None else 0.0,
@@ -63,7 +62,7 @@ def judge_estimate(window: Window) -> Finding:
         else "too few earlier labels: scores are taken as probabilities, which they may not be",
     )
     spec, note = window.spec.estimate, f" ({LIMITS})"
-    return judge_metrics(window, spec, metrics_of(counts), intervals, beside=calibration, note=note)
+    return judge_metrics(window, spec, values, intervals, beside=calibration, note=note)
 
 
 def calibrate(past: ScoreCounts, scores: Floats) -> Floats:

@@ -6,7 +6,7 @@ Pure numbers: no rows, no files.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from mesh_catalog.models.evaluate import ScoreCounts
 
-__all__ = ["bootstrap", "difference", "error_intervals", "ratio", "wilson"]
+__all__ = ["DECISION", "Interval", "bootstrap", "difference", "error_intervals", "ratio", "wilson"]
 
 _Z = 1.959963984540054
 _ERROR_Z = 1.96
 """Rounded, as it was when the first verdicts were kept: replayed, they must come out equal."""
 _CELLS = 512
+DECISION = 0.5
+"""The score from which on a row is taken for a 1, where nothing is said of costs."""
 _SAMPLES = 200
 
 Interval = tuple[float, float]
@@ -69,14 +71,21 @@ def error_intervals(*, mae: float, mse: float, fourth: float, rows: int) -> dict
 
 
 def bootstrap(
-    counts: ScoreCounts, measure: Callable[[ScoreCounts], dict[str, float]], *, seed: int = 0
+    counts: ScoreCounts,
+    measure: Callable[[ScoreCounts], dict[str, float]],
+    *,
+    seed: int = 0,
+    cuts: Sequence[float] = (DECISION,),
 ) -> dict[str, Interval]:
     """The interval of each metric of counted scores, by a Poisson bootstrap of their cells.
 
     Scores are gathered in 512 cells for it, and the spread found there is put around the exact metric. The same counts
     and seed give the same interval.
+
+    Args:
+        cuts: Scores where decisions change.
     """
-    coarse = _gathered(counts)
+    coarse = _gathered(counts, cuts)
     exact, middle = measure(counts), measure(coarse)
     rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in exact}
@@ -92,15 +101,16 @@ def bootstrap(
     }
 
 
-def _gathered(counts: ScoreCounts) -> ScoreCounts:
+def _gathered(counts: ScoreCounts, cuts: Sequence[float]) -> ScoreCounts:
     from mesh_catalog.models.evaluate import ScoreCounts
 
     if counts.scores.size <= _CELLS:
         return counts
     weights = counts.positives + counts.negatives
     ranks = np.cumsum(weights) / weights.sum()
-    # cells of equal weight, but never across 0.5, where decisions change
-    cells = np.minimum((ranks * _CELLS / 2).astype(int), _CELLS // 2) * 2 + (counts.scores < 0.5)
+    # cells of equal weight, but never across a score where decisions change
+    sides = sum((counts.scores < cut).astype(int) for cut in cuts)
+    cells = np.minimum((ranks * _CELLS / 2).astype(int), _CELLS // 2) * (len(cuts) + 1) + sides
     _, place = np.unique(cells, return_inverse=True)
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:

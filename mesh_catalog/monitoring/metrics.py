@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from mesh_catalog.catalog.verdicts import Measure, Outcome
 from mesh_catalog.errors import InputError
 from mesh_catalog.models.evaluate import ScoreCounts, evaluate_counts, score_cell
 from mesh_catalog.monitoring.finding import Finding, worst
+from mesh_catalog.monitoring.intervals import DECISION, Interval, bootstrap
 from mesh_catalog.specs import LESS_IS_BETTER
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 
     from mesh_catalog.monitoring.rows import Rows
     from mesh_catalog.monitoring.window import Window
-    from mesh_catalog.specs import ModelSpec, PerformanceSpec
+    from mesh_catalog.specs import CostSpec, ModelSpec, PerformanceSpec
 
-__all__ = ["judge_metrics", "metrics_of", "model_of", "read_scores", "score_counts"]
+__all__ = ["judge_metrics", "measured", "metrics_of", "model_of", "read_scores", "score_counts"]
 
 
 def read_scores(rows: Rows, label: str | None, *, rows_about: int) -> pa.Table:
@@ -34,6 +36,13 @@ def read_scores(rows: Rows, label: str | None, *, rows_about: int) -> pa.Table:
     return type(rows)(tickets=rows.tickets, relation=query).select("s, y, count(*) as n", rest="group by s, y")
 
 
+def measured(counts: ScoreCounts, model: ModelSpec) -> tuple[dict[str, float], dict[str, Interval]]:
+    """All metrics of a model's counted scores, and their intervals."""
+    metrics = partial(metrics_of, costs=model.costs)
+    cuts = (DECISION, *([model.costs.threshold] if model.costs is not None else []))
+    return metrics(counts), bootstrap(counts, metrics, seed=model.seed, cuts=cuts)
+
+
 def score_counts(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> ScoreCounts:
     """Counts of rows, or expected ones, per score; scores may repeat and come in any order."""
     found, place = np.unique(scores, return_inverse=True)
@@ -42,9 +51,9 @@ def score_counts(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarra
     return ScoreCounts.of(found[::-1], hits, misses)
 
 
-def metrics_of(counts: ScoreCounts) -> dict[str, float]:
-    """All metrics of a binary model; decisions are cut at a score of 0.5."""
-    found = dict(evaluate_counts(counts).metrics)
+def metrics_of(counts: ScoreCounts, costs: CostSpec | None = None) -> dict[str, float]:
+    """All metrics of a binary model; decisions are cut at a score of 0.5, those of the expected cost at its own."""
+    found = dict(evaluate_counts(counts, costs=costs).metrics)
     precision, recall = found["precision"], found["recall"]
     called = counts.scores >= 0.5
     negatives = float(counts.negatives.sum())

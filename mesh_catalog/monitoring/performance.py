@@ -16,7 +16,7 @@ from mesh_catalog.catalog.verdicts import Measure
 from mesh_catalog.errors import InputError
 from mesh_catalog.monitoring.degradation import Losses
 from mesh_catalog.monitoring.finding import Finding, Monitor, not_run
-from mesh_catalog.monitoring.intervals import bootstrap, error_intervals, wilson
+from mesh_catalog.monitoring.intervals import error_intervals, wilson
 from mesh_catalog.monitoring.late import COVERAGE
 from mesh_catalog.monitoring.losses import (
     counted_losses,
@@ -25,7 +25,7 @@ from mesh_catalog.monitoring.losses import (
     pin_losses,
     reference_names,
 )
-from mesh_catalog.monitoring.metrics import judge_metrics, metrics_of, model_of, read_scores, score_counts
+from mesh_catalog.monitoring.metrics import judge_metrics, measured, model_of, read_scores, score_counts
 from mesh_catalog.monitoring.rows import LABEL, labelled_rows
 from mesh_catalog.monitoring.window import losses_text
 
@@ -70,7 +70,7 @@ def _binary(window: Window, model: ModelSpec, table: pa.Table) -> Finding:
             f"the {came:,} labels that came are all {int(ones.any())}: nothing can be told apart", [coverage]
         )
     losses = counted_losses(counts, model.metric) if judged_by_losses(window) else None
-    return _judged(window, metrics_of(counts), bootstrap(counts, metrics_of, seed=model.seed), coverage, losses)
+    return _judged(window, *measured(counts, model), coverage, losses)
 
 
 def _regression(window: Window, rows: Rows) -> Finding:

@@ -44,7 +44,9 @@ def judge_quality(window: Window) -> Finding:
     bad = [one for one in measures if one.outcome in ("fail", "warn")]
     if not judged:
         return Finding(outcome="not_run", reason="the window's versions had no check", measures=measures)
-    reason = "; ".join(f"{one.column + ': ' if one.column else ''}{one.reason or one.method}" for one in bad[:3])
+    reason = "; ".join(
+        f"{one.column + ': ' if one.column else ''}{(one.reason or one.method).rstrip('.')}" for one in bad[:3]
+    )
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     return Finding(
         outcome=worst(judged), reason=reason + more if bad else f"{len(judged)} checks hold", measures=measures

@@ -35,7 +35,7 @@ from mesh_catalog.monitoring.late import late_windows
 from mesh_catalog.monitoring.operations import OPERATIONS
 from mesh_catalog.monitoring.performance import PERFORMANCE
 from mesh_catalog.monitoring.quality import DATA_QUALITY
-from mesh_catalog.monitoring.slices import WHOLE, Slice, challenger_slices, checked_slice, slices_of
+from mesh_catalog.monitoring.slices import WHOLE, Slice, challenger_slices, checked_slice, require_slice, slices_of
 from mesh_catalog.monitoring.window import Window, model_window, pinned_window, product_window, sliced, utc_moment
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def run_monitors(
     Raises:
         NotFoundError: The model has no champion, nothing is scored, the product was never published, or nothing lies
             within the span.
-        InputError: A slice cannot be read.
+        InputError: A slice cannot be read, or its column is not there, is personal, or no number.
     """
     window = replace(_window(mesh, subject, span), session=session)
     chosen = [monitor for monitor in MONITORS if monitor.applies(window) and (kinds is None or monitor.kind in kinds)]
@@ -228,7 +228,7 @@ def _window(mesh: Mesh, subject: ModelSpec | ProductSpec, span: Span | None = No
 
 def _slices(window: Window, asked: Sequence[str] | None) -> list[Slice]:
     if asked is not None:
-        return [checked_slice(window, Slice.parse(text)) for text in asked]
+        return [require_slice(window, Slice.parse(text)) for text in asked]
     return list(dict.fromkeys([WHOLE, *slices_of(window), *challenger_slices(window)]))
 
 

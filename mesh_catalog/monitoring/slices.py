@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.rollouts import open_rollout
 from mesh_catalog.contracts.types import is_numeric
-from mesh_catalog.errors import InputError, nearest
+from mesh_catalog.errors import InputError, listed, nearest
 from mesh_catalog.models.frame import MODEL_VERSION
 
 if TYPE_CHECKING:
+    from mesh_catalog.contracts.contract import Column
     from mesh_catalog.monitoring.window import Window
 
-__all__ = ["WHOLE", "Slice", "challenger_slices", "checked_slice", "slices_of"]
+__all__ = ["WHOLE", "Slice", "challenger_slices", "checked_slice", "require_slice", "slices_of"]
 
 _GROUPS = 20
 _SLICE = re.compile(
@@ -94,7 +95,7 @@ def checked_slice(window: Window, chosen: Slice) -> Slice:
     if chosen.column is None or chosen.problem is not None:
         return chosen
     product = window.current.product
-    columns = {one.name: one for one in read_version_columns(window.mesh.catalog, product, window.current.last)}
+    columns = {one.name: one for one in _columns(window)}
     column = columns.get(chosen.column)
     problem = None
     if column is None:
@@ -105,3 +106,25 @@ def checked_slice(window: Window, chosen: Slice) -> Slice:
     elif chosen.low is not None and not is_numeric(column.spark_type):
         problem = f"edges need a number, and '{chosen.column}' is {column.spark_type}"
     return replace(chosen, problem=problem)
+
+
+def require_slice(window: Window, asked: Slice) -> Slice:
+    """The slice that somebody asked for by hand.
+
+    Raises:
+        InputError: The product does not allow it; names the columns that it has where there is no such one.
+    """
+    chosen = checked_slice(window, asked)
+    if chosen.problem is not None:
+        known = [column.name for column in _columns(window)]
+        told = f"'{chosen.column}': {chosen.problem}"
+        if chosen.column not in known:
+            told = (
+                f"{window.current.product} has no column '{str(chosen.column)[:80]}'. It has: {listed(known, limit=50)}"
+            )
+        raise InputError(f"{window.subject}: no slice: {told}.")
+    return chosen
+
+
+def _columns(window: Window) -> tuple[Column, ...]:
+    return read_version_columns(window.mesh.catalog, window.current.product, window.current.last)

@@ -107,6 +107,7 @@ def compare_versions(
         metric=model.metric,
         seed=model.seed,
         margin=0.0 if obliged else gate.margin,
+        costs=model.costs,
     )
     unmet = [*check_gate(newer.metrics, gate), *_checked(mesh, model, sample)]
     if gate.latency is not None:
@@ -177,13 +178,17 @@ def _checked(mesh: Mesh, model: ModelSpec, sample: ScoreSample) -> Iterator[str]
     gate = model.gate
     if gate.slices is not None:
         shown = {column.name for column in plan_frame(mesh, model).columns if not column.personal}
-        yield from check_slices(sample, gate.slices, metric=model.metric, seed=model.seed, shown=shown)
+        yield from check_slices(
+            sample, gate.slices, metric=model.metric, seed=model.seed, shown=shown, costs=model.costs
+        )
     if gate.fairness is not None:
         if model.kind != "binary":
             raise InputError(f"{model.name}: gate.fairness compares rates, which only a binary model has. Remove it.")
         yield from check_fairness(sample, gate.fairness)
     if gate.stability is not None:
-        yield from check_stability(sample, gate.stability, metric=model.metric, time=model.event_time)
+        yield from check_stability(
+            sample, gate.stability, metric=model.metric, time=model.event_time, costs=model.costs
+        )
 
 
 def _too_slow(rows: DataFrame, pipelines: Sequence[PipelineModel], limit: float) -> list[str]:

@@ -9,7 +9,7 @@ killed run is taken up by the next call at the step it had reached (`steps.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,9 @@ from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.reviews import open_review
 from mesh_catalog.errors import NotFoundError
 from mesh_catalog.models.mirror import mirror_or_say
+from mesh_catalog.models.policy_words import require_sound_policy
+from mesh_catalog.models.split import LEAST_ROWS
+from mesh_catalog.retraining.facts import Request
 from mesh_catalog.retraining.lease import LEASE_SECONDS, leased
 from mesh_catalog.retraining.policy import Decision, decide
 from mesh_catalog.retraining.reading import learned_all, read_facts, rows_since
@@ -83,9 +86,12 @@ def retrain_model(
 
     Raises:
         NotFoundError: The model has no champion yet.
+        DocumentError: A word of its model.yaml means nothing; a retraining that is under way goes on all the same.
         ConflictError: Another runner works on this model.
         StorageError: The catalog, a table or MLflow cannot be used; the next turn goes on at the same step.
     """
+    if open_retraining(mesh.catalog, model.name) is None:
+        require_sound_policy(mesh.workspace, model)
     if force:
         request_retraining(mesh.catalog, model.name, kind="hand", reason=reason, principal=mesh.principal)
     with leased(mesh.catalog, model.name, seconds=lease_seconds) as lease:
@@ -113,12 +119,23 @@ def retrain_model(
         return _told(mesh, record, resumed=resumed)
 
 
-def plan_retraining(mesh: Mesh, model: ModelSpec) -> Decision:
-    """What the loop would decide now; nothing is begun."""
+def plan_retraining(mesh: Mesh, model: ModelSpec, *, asked: str | None = None) -> Decision:
+    """What the loop would decide now; nothing is begun.
+
+    Args:
+        asked: The reason of a request by hand, as if it had been made.
+
+    Raises:
+        DocumentError: A word of its model.yaml means nothing.
+    """
     unfinished = open_retraining(mesh.catalog, model.name)
     if unfinished is not None:
         return Decision(train=True, reasons=(f"a retraining stopped at step '{unfinished.step}' and goes on",))
-    return decide(read_facts(mesh, model), model.retrain)
+    require_sound_policy(mesh.workspace, model)
+    facts = read_facts(mesh, model)
+    if asked is not None:
+        facts = replace(facts, requests=(*facts.requests, Request(id="", trigger="hand", reason=asked)))
+    return decide(facts, model.retrain)
 
 
 def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> RetrainingRecord | RetrainResult:
@@ -158,9 +175,9 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
 
 def _learn_since(mesh: Mesh, model: ModelSpec, decision: Decision, tell: Callable[[str], None]) -> datetime | None:
     """Where the alarm began; None where too little came since to learn from."""
-    least = model.retrain.since_rows
-    if decision.data_from is None or model.retrain.window != "since_drift" or not least:
+    if decision.data_from is None or model.retrain.window != "since_drift":
         return decision.data_from
+    least = max(model.retrain.since_rows, LEAST_ROWS)  # of fewer nothing is trained at all
     found = rows_since(mesh, model, decision.data_from)
     if found >= least:
         return decision.data_from

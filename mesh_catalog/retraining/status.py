@@ -9,6 +9,7 @@ from mesh_catalog.catalog.decisions import open_retraining
 from mesh_catalog.catalog.mirroring import read_unmirrored
 from mesh_catalog.catalog.retrain_requests import open_requests
 from mesh_catalog.catalog.reviews import open_review_of
+from mesh_catalog.catalog.rollouts import read_rollouts
 from mesh_catalog.errors import MeshError
 from mesh_catalog.retraining.policy import budget_left, decide
 from mesh_catalog.retraining.reading import read_facts
@@ -55,11 +56,15 @@ def read_status(mesh: Mesh, name: str, model: ModelSpec | None) -> LoopStatus:
     record = open_retraining(mesh.catalog, name)
     review = open_review_of(mesh.catalog, name)
     state = record.state if record else {}
+    waits = tuple(state.get("waits", ()))
+    newest = next(iter(read_rollouts(mesh.catalog, name, limit=1)), None)
+    if record is not None and newest is not None and newest.retraining_id == record.id and newest.finished_at:
+        waits = ("the rollout has ended: the next turn settles the retraining",)
     budget, told = _policy(mesh, model) if model is not None else (None, ())
     return LoopStatus(
         step=record.step if record else None,
         challenger=state.get("challenger"),
-        waits=tuple(state.get("waits", ())),
+        waits=waits,
         error=state.get("error"),
         review=review.id if review else None,
         requests=len(open_requests(mesh.catalog, name)),

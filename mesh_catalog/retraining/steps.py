@@ -79,6 +79,7 @@ def _tried(
     except StorageError:
         if heavy:
             _written(turn, read_retraining(turn.mesh.catalog, record.id), record.step, tries=tries)
+        turn.tell(f"stays at step '{record.step}', where the next turn goes on")
         raise
     except ConflictError:
         raise  # somebody else has the row now

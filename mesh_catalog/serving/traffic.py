@@ -233,4 +233,6 @@ def _seconds(sample: DataFrame, version: PipelineModel) -> float:
 def _sentence(model: ModelSpec, rollout: RolloutRecord, share: float) -> str:
     if share == 0:
         return f"scores with {model.name} v{rollout.champion} (champion), v{rollout.challenger} beside it"
-    return f"scores with {model.name} v{rollout.champion}, {share:.4g} of the entities with v{rollout.challenger}"
+    return (
+        f"scores with {model.name} v{rollout.champion}, {share * 100:.4g} % of the entities with v{rollout.challenger}"
+    )

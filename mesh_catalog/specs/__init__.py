@@ -4,9 +4,11 @@ from mesh_catalog.specs.dictionary import KpiFormula, KpiGrain, KpiSpec, KpiTarg
 from mesh_catalog.specs.domains import AlertChannel, AlertSpec, DomainSpec
 from mesh_catalog.specs.models import (
     ALGORITHMS,
+    EXPECTED_COST,
     LESS_IS_BETTER,
     METRICS,
     MONITOR_METRICS,
+    CostSpec,
     FeatureRef,
     ModelKind,
     ModelSpec,
@@ -53,6 +55,7 @@ from mesh_catalog.specs.spans import Span
 
 __all__ = [
     "ALGORITHMS",
+    "EXPECTED_COST",
     "LESS_IS_BETTER",
     "METRICS",
     "MONITOR_METRICS",
@@ -61,6 +64,7 @@ __all__ = [
     "AttributionSpec",
     "BiasSpec",
     "BudgetSpec",
+    "CostSpec",
     "DashboardKind",
     "DashboardSpec",
     "DatabaseSpec",

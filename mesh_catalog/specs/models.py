@@ -14,9 +14,11 @@ from mesh_catalog.specs.retraining import GateSpec, RetrainSpec, RolloutSpec, Tu
 
 __all__ = [
     "ALGORITHMS",
+    "EXPECTED_COST",
     "LESS_IS_BETTER",
     "METRICS",
     "MONITOR_METRICS",
+    "CostSpec",
     "FeatureRef",
     "ModelKind",
     "ModelSpec",
@@ -38,13 +40,30 @@ MONITOR_METRICS: Mapping[ModelKind, tuple[str, ...]] = {
 }
 """What the monitors tell of a model of each kind, and may be limited."""
 
-LESS_IS_BETTER = frozenset({"log_loss", "mae", "mape", "mse", "rmse"})
+EXPECTED_COST = "expected_cost"
+"""Of a binary model with `costs`: what its wrong decisions cost, in the costs' currency, for each row."""
+
+LESS_IS_BETTER = frozenset({EXPECTED_COST, "log_loss", "mae", "mape", "mse", "rmse"})
 """Of what is measured, also by the monitors."""
 
 ALGORITHMS: Mapping[ModelKind, tuple[str, ...]] = {
     "binary": ("xgboost", "logistic_regression"),
     "regression": ("xgboost", "linear_regression"),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostSpec:
+    """What a wrong decision costs, in one currency; a right one costs nothing."""
+
+    false_negative: float
+    false_positive: float
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on a row is taken for a 1: where both decisions are expected to cost the same, if the
+        score is the probability of 1."""
+        return self.false_positive / (self.false_positive + self.false_negative)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +107,8 @@ class ModelSpec:
     """One of ALGORITHMS of its kind."""
     parameters: Mapping[str, Any]
     metric: str
-    """One of METRICS of its kind."""
+    """One of METRICS of its kind, or EXPECTED_COST."""
+    costs: CostSpec | None = None
     seed: int = 0
     gate: GateSpec = field(default_factory=GateSpec)
     monitor: MonitorSpec = field(default_factory=MonitorSpec)
@@ -130,3 +150,10 @@ class ModelSpec:
     def input_products(self) -> tuple[str, ...]:
         """Every product the model reads, the target's first."""
         return tuple(dict.fromkeys([self.target_product, *(feature.product for feature in self.features)]))
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Every KPI that its retraining or its rollout looks at."""
+        trigger = [self.retrain.kpi.name] if self.retrain.kpi is not None else []
+        alarms = self.rollout.alarms if self.rollout is not None else ()
+        return tuple(dict.fromkeys([*trigger, *(alarm.kpi for alarm in alarms if alarm.kpi is not None)]))

@@ -6,9 +6,10 @@ Imports no Spark; sqlglot only where a build.sql is looked into.
 
 from __future__ import annotations
 
-from mesh_catalog.workspace.loading import Workspace, check_workspace, load_workspace, survey_workspace
+from mesh_catalog.workspace.loading import check_workspace, load_workspace, survey_workspace
 from mesh_catalog.workspace.order import publish_order
 from mesh_catalog.workspace.transforms import SOURCE, product_reads
+from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = [
     "SOURCE",

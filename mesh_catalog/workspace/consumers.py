@@ -15,8 +15,8 @@ from mesh_catalog.contracts.contract import Contract, Query, Reference
 from mesh_catalog.errors import DocumentError
 from mesh_catalog.specs import DashboardSpec, KpiSpec, ModelSpec, ProductSpec
 from mesh_catalog.workspace.column_reads import ColumnReads, sql_column_reads
-from mesh_catalog.workspace.loading import Workspace
 from mesh_catalog.workspace.transforms import SOURCE, product_reads
+from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["rule_readers", "workspace_consumers"]
 

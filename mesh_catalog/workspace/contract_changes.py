@@ -11,8 +11,8 @@ from mesh_catalog.contracts.consumers import Consumer, Reader, readers_of_change
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.semantic_version import Change, is_enough, next_version, version_step
 from mesh_catalog.workspace.consumers import workspace_consumers
-from mesh_catalog.workspace.loading import Workspace
 from mesh_catalog.workspace.revision import Revision
+from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["ContractChange", "contract_changes"]
 

@@ -10,8 +10,8 @@ from mesh_catalog.contracts.odps import Port, data_product
 from mesh_catalog.documents import Document
 from mesh_catalog.errors import NotFoundError, nearest
 from mesh_catalog.specs import ProductSpec
-from mesh_catalog.workspace.loading import Workspace
 from mesh_catalog.workspace.transforms import SOURCE, product_reads
+from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["domain_product", "single_product", "standard_contract"]
 

@@ -12,7 +12,7 @@ from mesh_catalog.errors import DocumentError, nearest
 from mesh_catalog.specs import ProductSpec
 
 if TYPE_CHECKING:
-    from mesh_catalog.workspace.loading import Workspace
+    from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["check_life_cycle", "life_cycle_notes", "living_products"]
 

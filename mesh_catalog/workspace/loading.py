@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.contracts.odcs import read_contract
 from mesh_catalog.documents import Document, read_document
-from mesh_catalog.errors import DocumentError, NotFoundError, listed, nearest
+from mesh_catalog.errors import DocumentError, listed, nearest
 from mesh_catalog.specs import (
-    DashboardSpec,
     DomainSpec,
-    KpiSpec,
     ModelSpec,
     ProductSpec,
     SourceSpec,
-    TermSpec,
     is_name,
 )
 from mesh_catalog.workspace.alerts_section import read_alerts
@@ -37,62 +34,23 @@ from mesh_catalog.workspace.monitor_section import read_monitor_file
 from mesh_catalog.workspace.order import check_reads, publish_order
 from mesh_catalog.workspace.paths import is_inside, require_inside
 from mesh_catalog.workspace.policies import unknown_purposes
-from mesh_catalog.workspace.policies_file import NO_POLICIES, Policies, load_policies
+from mesh_catalog.workspace.policies_file import NO_POLICIES, load_policies
 from mesh_catalog.workspace.policy_references import check_kpi_words, check_model_policy, check_product_policy
 from mesh_catalog.workspace.references import check_consent, check_model, check_rules
 from mesh_catalog.workspace.section import Section
 from mesh_catalog.workspace.source_file import read_source_file
+from mesh_catalog.workspace.workspace import Workspace
 
-__all__ = ["Workspace", "check_workspace", "load_workspace", "survey_workspace"]
+__all__ = ["check_workspace", "load_workspace", "survey_workspace"]
 
 _PRODUCT_FILES = ("contract.yaml", "build.sql", "build.py", "source.yaml")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
-    """What a workspace's domains/ declares."""
-
-    root: Path
-    domains: dict[str, DomainSpec] = field(default_factory=dict)
-    products: dict[str, ProductSpec] = field(default_factory=dict)
-    models: dict[str, ModelSpec] = field(default_factory=dict)
-    dashboards: dict[str, DashboardSpec] = field(default_factory=dict)
-    policies: Policies = NO_POLICIES
-    """What the organisation asks of every domain (conf/policies.yaml)."""
-    kpis: dict[str, KpiSpec] = field(default_factory=dict)
-    terms: dict[str, TermSpec] = field(default_factory=dict)
-
-    def product(self, name: str) -> ProductSpec:
-        """A product by its name.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        found = self.products.get(name)
-        if found is None:
-            raise NotFoundError(f"there is no product '{name[:80]}'.{nearest(name, self.products)}")
-        return found
-
-    def model(self, name: str) -> ModelSpec:
-        """A model by its name.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        found = self.models.get(name)
-        if found is None:
-            raise NotFoundError(f"there is no model '{name[:80]}'.{nearest(name, self.models)}")
-        return found
-
-    @property
-    def model_datasets(self) -> frozenset[str]:
-        """Names of the datasets that models write; products may read them."""
-        models = self.models.values()
-        return frozenset(name for model in models for name in model.datasets)
-
-
-def load_workspace(root: Path) -> Workspace:
+def load_workspace(root: Path, *, partly: bool = False) -> Workspace:
     """Read a workspace.
+
+    Args:
+        partly: Leave out what is wrong, and say so in `unread`, for work on one part that another's slip must not stop.
 
     Raises:
         DocumentError: The first thing that is wrong, by file; `check_workspace` has all of them. What a transform reads
@@ -100,9 +58,10 @@ def load_workspace(root: Path) -> Workspace:
     """
     loader = _Loader(root)
     workspace = loader.load()
-    if loader.errors:
-        raise min(loader.errors, key=lambda error: (error.path, error.line or 0))
-    return workspace
+    errors = sorted(loader.errors, key=_by_line)
+    if errors and not partly:
+        raise errors[0]
+    return replace(workspace, unread=tuple(errors))
 
 
 def check_workspace(root: Path) -> list[DocumentError]:
@@ -123,7 +82,11 @@ def survey_workspace(root: Path) -> tuple[Workspace, list[DocumentError]]:
     if not loader.errors:
         with loader.kept():
             publish_order(workspace, workspace.products)
-    return workspace, sorted(loader.errors, key=lambda error: (error.path, error.line or 0))
+    return workspace, sorted(loader.errors, key=_by_line)
+
+
+def _by_line(error: DocumentError) -> tuple[str, int]:
+    return error.path, error.line or 0
 
 
 def _policy_errors(workspace: Workspace, known: Sequence[DocumentError]) -> list[DocumentError]:

@@ -11,7 +11,9 @@ from typing import Any, Final
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
     ALGORITHMS,
+    EXPECTED_COST,
     METRICS,
+    CostSpec,
     DomainSpec,
     FeatureRef,
     ModelKind,
@@ -40,6 +42,7 @@ _KEYS: Final = (
     "split",
     "algorithm",
     "metric",
+    "costs",
     "gate",
     "monitor",
     "retrain",
@@ -49,6 +52,7 @@ _KEYS: Final = (
     "touches",
     "seed",
 )
+_LEAST_COST: Final = 1e-9
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -56,14 +60,16 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
     """Read a model.yaml.
 
     Raises:
-        DocumentError: An unknown key or one that is not supported yet, a missing one, or a value that is not allowed.
+        DocumentError: An unknown key, a missing one, or a value that is not allowed.
     """
-    section = Section(read_document(path), _KEYS, later=("costs",))
+    section = Section(read_document(path), _KEYS)
     name = f"{domain.name}.{path.parent.name}"
     if (written := section.text("model")) != name:
         raise section.error(f"model is '{written[:80]}', but its folder says '{name}'. Write {name}.", "model")
     kind = _kind(section)
     product, target = _target(section)
+    costs = _costs(section, kind)
+    metrics = (*METRICS[kind], EXPECTED_COST) if costs is not None else METRICS[kind]
     algorithm, parameters = _algorithm(section, ALGORITHMS[kind])
     return ModelSpec(
         name=name,
@@ -80,9 +86,10 @@ def read_model_file(path: Path, domain: DomainSpec) -> ModelSpec:
         split=_split(section),
         algorithm=algorithm,
         parameters=parameters,
-        metric=section.choice("metric", METRICS[kind]),
+        metric=section.choice("metric", metrics),
+        costs=costs,
         seed=_whole(section, "seed"),
-        gate=read_gate(section, METRICS[kind]),
+        gate=read_gate(section, metrics),
         monitor=read_monitor(section.section("monitor", MODEL_KEYS)),
         retrain=read_retrain(section),
         rollout=read_rollout(section),
@@ -143,6 +150,27 @@ def _split(section: Section) -> SplitSpec:
     if train is not None and not train:
         raise split.error("train must be longer than nothing.", "train")
     return SplitSpec(test=test, gap=split.duration("gap") or timedelta(0), train=train)
+
+
+def _costs(section: Section, kind: ModelKind) -> CostSpec | None:
+    if "costs" not in section:
+        if section.data.get("metric") == EXPECTED_COST:
+            raise section.error(
+                f"{EXPECTED_COST} needs what wrong decisions cost: costs: {{false_negative: 120, false_positive: 3}}",
+                "metric",
+            )
+        return None
+    if kind != "binary":
+        raise section.error("costs are of wrong decisions, which only a binary model makes. Remove them.", "costs")
+    costs = section.section("costs", ("false_negative", "false_positive"))
+    for key in ("false_negative", "false_positive"):
+        if key not in costs:
+            raise costs.error(f"'{key}' is missing: what one costs, in the same currency as the other. Add it.")
+    missed, alarmed = (
+        costs.number(key, least=_LEAST_COST, most=1 / _LEAST_COST, default=1)
+        for key in ("false_negative", "false_positive")
+    )
+    return CostSpec(false_negative=missed, false_positive=alarmed)
 
 
 def _algorithm(section: Section, known: Sequence[str]) -> tuple[str, dict[str, Any]]:

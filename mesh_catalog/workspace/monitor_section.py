@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mesh_catalog.documents import read_document
 from mesh_catalog.specs import (
+    EXPECTED_COST,
     MONITOR_METRICS,
     AttributionSpec,
     BiasSpec,
@@ -36,7 +37,7 @@ _BOTH: Final = ("window", "drift_share", "drift", "slices", "operations")
 _PRODUCT_KEYS: Final = (*_BOTH, "reference")
 MODEL_KEYS: Final = (*_BOTH, "performance", "estimate", "bias", "attribution")
 """What may stand under `monitor` of a model."""
-_METRICS: Final = tuple(name for metrics in MONITOR_METRICS.values() for name in metrics)
+_METRICS: Final = (*(name for metrics in MONITOR_METRICS.values() for name in metrics), EXPECTED_COST)
 BIAS_METRICS: Final = ("DPPL", "DI", "DPL", "AD", "RD", "SD", "DAR", "DRR")
 """SageMaker Clarify's names; RD is the equal opportunity difference, DPPL the demographic parity difference."""
 

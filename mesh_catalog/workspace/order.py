@@ -10,7 +10,7 @@ from mesh_catalog.specs import ProductSpec
 from mesh_catalog.workspace.transforms import SOURCE, reads_with_lines
 
 if TYPE_CHECKING:
-    from mesh_catalog.workspace.loading import Workspace
+    from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["check_reads", "publish_order"]
 

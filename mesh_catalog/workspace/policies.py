@@ -16,7 +16,7 @@ from mesh_catalog.workspace.policies_file import Exemption, Keep, Policies, Poli
 
 if TYPE_CHECKING:
     from mesh_catalog.contracts.contract import Column
-    from mesh_catalog.workspace.loading import Workspace
+    from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["PolicyFinding", "find_breaches", "product_breaches", "stale_exemptions", "unknown_purposes"]
 

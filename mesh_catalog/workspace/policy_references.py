@@ -1,7 +1,7 @@
 """Whether what a policy names is there: columns of slices, facets and methods, KPIs, and monitors that are asked for.
 
-A word that no one checks is a monitor that never speaks. Asked by `mesh check`, so that a slip in one team's policy
-stops no other command: where such a word is met at work, the verdict says so.
+A word that no one checks is a monitor that never speaks. Asked by `mesh check`, and before a model is trained; a slip
+in one team's policy stops no other command: where such a word is met at work, the verdict says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mesh_catalog.contracts.contract import Column
 from mesh_catalog.contracts.types import is_numeric
 from mesh_catalog.documents import Document, Place, read_document
 from mesh_catalog.errors import DocumentError, nearest
-from mesh_catalog.specs import MONITOR_METRICS, ModelSpec, MonitorSpec, ProductSpec
+from mesh_catalog.specs import EXPECTED_COST, MONITOR_METRICS, ModelSpec, MonitorSpec, ProductSpec
 from mesh_catalog.workspace.monitor_section import MONITOR_FILE
 
 __all__ = ["check_kpi_words", "check_model_policy", "check_product_policy"]
@@ -92,7 +92,7 @@ class _Words:
             yield from self._missing(name, (*place, "drift", "columns", name), scored)
 
     def metrics(self, model: ModelSpec) -> Iterator[DocumentError]:
-        known = MONITOR_METRICS[model.kind]
+        known = (*MONITOR_METRICS[model.kind], *([EXPECTED_COST] if model.costs is not None else []))
         for key, spec in (("performance", model.monitor.performance), ("estimate", model.monitor.estimate)):
             for word, limits in (("at_least", spec.at_least), ("at_most", spec.at_most)):
                 for name in limits:

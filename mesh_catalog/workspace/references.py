@@ -66,7 +66,9 @@ def _check_feature(
             raise document.error(f"the feature '{feature.column}' is the target itself. Remove it.", *place)
         return
     if not model.entity:
-        raise document.error(f"'entity' is missing: the columns that join {product.name} to the target's rows. Add it.")
+        raise document.error(
+            f"'entity' is missing: the columns that join {product.name} to the target's rows. Add it.", *place
+        )
     for key in model.entity:
         if product.contract.column(key) is None:
             raise document.error(f"{product.name} has no column '{key}', which entity names, to be joined by.", *place)

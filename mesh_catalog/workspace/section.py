@@ -29,7 +29,6 @@ class Section:
         *,
         place: Place = (),
         data: Any = None,
-        later: Sequence[str] = (),
     ) -> None:
         self.document = document
         self.place = place
@@ -38,8 +37,6 @@ class Section:
             raise document.error(f"{self._name} must be a mapping with {listed(known)}.", *place)
         self.data: Mapping[str, Any] = found
         for key in found:
-            if key in later:
-                raise self.error(f"'{key}' is not supported yet. Remove it.", key)
             if key not in known:
                 raise self.error(f"'{key[:40]}' is not known here.{nearest(key, known)}", key)
 
@@ -54,11 +51,11 @@ class Section:
     def __contains__(self, key: str) -> bool:
         return self.data.get(key) is not None
 
-    def section(self, key: str, known: Sequence[str], *, later: Sequence[str] = ()) -> Section:
+    def section(self, key: str, known: Sequence[str]) -> Section:
         """The mapping under a key; an empty one where the key is absent."""
         value = self.data.get(key)
         data = {} if value is None else value
-        return Section(self.document, known, place=(*self.place, key), data=data, later=later)
+        return Section(self.document, known, place=(*self.place, key), data=data)
 
     def text(self, key: str) -> str:
         """A text that must be there."""

@@ -77,6 +77,7 @@ event_time: paid_at
 split: {by: time, test: 5d, gap: 1d}
 algorithm: {name: xgboost, n_estimators: 20, max_depth: 3}
 metric: roc_auc
+costs: {false_negative: 30, false_positive: 2}
 gate: {at_least: {roc_auc: 0.7}}
 """
 
@@ -159,6 +160,7 @@ def test_a_model_is_trained_registered_and_scored_from_published_products_only(s
     assert result.inputs == {"payments.transactions": 0, "payments.activity": 0}
     assert result.metrics["roc_auc"] > 0.7
     assert result.metrics[LOSS_DEVIATION] > 0
+    assert 0 < result.metrics["expected_cost"] < result.baseline["expected_cost"] <= 2
     assert result.train_rows + result.test_rows == 600 - 24
     assert result.test_rows == 5 * 24
     assert read_alias(mesh.catalog, "payments.risk", "champion") == 1
@@ -294,6 +296,7 @@ def test_a_regression_is_trained_measured_gated_and_scored(spark: SparkSession, 
         text = MODEL.replace("kind: binary", "kind: regression").replace("transactions.fraud", "transactions.amount")
         text = text.replace("[payments.transactions, payments.activity]", "[payments.transactions.fraud]")
         text = text.replace("roc_auc: 0.7", "r2: 0.05").replace("at_least: {", "at_most: {mae: 1000}, at_least: {")
+        text = text.replace("costs: {false_negative: 30, false_positive: 2}\n", "")
         path.write_text(text.replace("metric: roc_auc", "metric: mae"))
         model = read_model_file(path, small.model.domain)
 

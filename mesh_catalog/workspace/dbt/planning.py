@@ -27,9 +27,10 @@ from mesh_catalog.workspace.dbt.sources import draft_source
 from mesh_catalog.workspace.dbt.sql import Relation, UntranslatableSqlError, dialect_of, translate
 from mesh_catalog.workspace.dbt.texts import build_text
 from mesh_catalog.workspace.import_texts import domain_text
-from mesh_catalog.workspace.loading import Workspace, load_workspace
+from mesh_catalog.workspace.loading import load_workspace
 from mesh_catalog.workspace.paths import require_inside
 from mesh_catalog.workspace.transforms import sql_reads
+from mesh_catalog.workspace.workspace import Workspace
 
 __all__ = ["Analyse", "plan_dbt_import"]
 

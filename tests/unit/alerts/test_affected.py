@@ -132,6 +132,10 @@ def test_a_models_alert_names_the_products_upstream_that_drifted(mesh: Mesh, hoo
     assert found.sentence == sentence
     tell_verdict(mesh, model_verdict(3))
     assert f"upstream: {sentence}" in hook.got[0]["message"]
+    record(mesh.catalog, model_verdict(1))
+    (now, then) = (tell_verdicts(mesh, [model_verdict(1)], past=past).upstream for past in (False, True))
+    assert now is not None and now.drifted == (found,)
+    assert then is not None and (then.drifted, then.steady) == ((), ("payments.transactions",))
 
 
 def test_lines_under_a_verdict_say_whom_it_concerns_and_which_alert_it_is(crm: Mesh) -> None:

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 
 from mesh_catalog.errors import GateRefusedError, InputError
 from mesh_catalog.models.compare import check_gate, higher_is_better, paired_bootstrap
-from mesh_catalog.specs import METRICS, GateSpec
+from mesh_catalog.specs import METRICS, CostSpec, GateSpec
 
 ORACLES = {
     "roc_auc": roc_auc_score,
@@ -37,6 +37,21 @@ def scored_rows(seed: int, rows: int, noise: float) -> tuple[np.ndarray, np.ndar
     labels = rng.integers(0, 2, rows).astype(float)
     labels[:2] = [0, 1]
     return labels, np.clip(np.round(0.5 + (labels - 0.5) * 0.4 + rng.normal(0, noise, rows), 2), 0.01, 0.99)
+
+
+def test_of_two_models_the_one_whose_decisions_cost_less_is_better() -> None:
+    labels, champion = scored_rows(3, 400, 0.4)
+    challenger = np.where(labels == 1, np.maximum(champion, 0.3), champion)  # misses none where a miss is dear
+    costs = CostSpec(false_negative=9, false_positive=3)
+    result = paired_bootstrap(labels, champion, challenger, metric="expected_cost", samples=200, costs=costs)
+    missed = ((champion < 0.25) & (labels == 1)).mean() * 9
+    assert missed > 0 and result.champion - result.challenger == pytest.approx(missed)
+    assert result.difference == pytest.approx(missed) and result.better_share == 1.0 and result.low > 0
+    with pytest.raises(InputError, match="'expected_cost' is not a metric"):
+        paired_bootstrap(labels, champion, challenger, metric="expected_cost")
+    assert check_gate({"expected_cost": 1.2}, GateSpec(at_most={"expected_cost": 1})) == (
+        "expected_cost 1.200 is above 1",
+    )
 
 
 @pytest.mark.parametrize("metric", EVERY_METRIC)

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    confusion_matrix,
     precision_score,
     recall_score,
     roc_auc_score,
 )
 
-from mesh_catalog.models.evaluate import ScoreCounts, baseline_metrics, evaluate_counts, loss_deviation
+from mesh_catalog.models.evaluate import ScoreCounts, baseline_metrics, evaluate_counts, loss_deviation, row_costs
+from mesh_catalog.specs import CostSpec
 
 
 def counted(labels: np.ndarray, scores: np.ndarray) -> ScoreCounts:
@@ -39,6 +41,38 @@ def test_metrics_equal_scikit_learns_ties_included(seed: int, rows: int) -> None
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, scores >= 0.5))
     assert found["precision"] == pytest.approx(precision_score(labels, scores >= 0.5, zero_division=0))
     assert found["recall"] == pytest.approx(recall_score(labels, scores >= 0.5))
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(2, 200), missed=st.floats(0.1, 500), alarmed=st.floats(0.1, 500))
+@settings(max_examples=60, deadline=None)
+def test_the_expected_cost_is_what_the_wrong_decisions_cost_at_the_costs_own_threshold(
+    seed: int, rows: int, missed: float, alarmed: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, rows)
+    labels[:2] = [0, 1]
+    scores = np.round(rng.random(rows), 1)
+    costs = CostSpec(false_negative=missed, false_positive=alarmed)
+    found = evaluate_counts(counted(labels, scores), train_share=0.3, costs=costs)
+    called = scores >= alarmed / (alarmed + missed)
+    _, false_alarms, misses, _ = confusion_matrix(labels, called, labels=[0, 1]).ravel()
+    wanted = (misses * missed + false_alarms * alarmed) / rows
+    assert found.metrics["expected_cost"] == pytest.approx(wanted)
+    assert row_costs(labels.astype(float), scores, costs).mean() == pytest.approx(wanted)
+    always = costs.threshold <= 0.3
+    assert found.baseline["expected_cost"] == pytest.approx(
+        (labels == 0).mean() * alarmed if always else labels.mean() * missed
+    )
+
+
+def test_no_other_threshold_is_cheaper_where_scores_are_probabilities() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.beta(1, 4, 200_000)
+    labels = (rng.random(200_000) < scores).astype(float)
+    costs = CostSpec(false_negative=12, false_positive=3)
+    best = row_costs(labels, scores, costs).mean()
+    for other in (0.05, 0.1, 0.3, 0.5):
+        assert np.where(labels == 1, (scores < other) * 12, (scores >= other) * 3).mean() > best
 
 
 def test_curves_are_bounded_keep_their_ends_and_their_area() -> None:

@@ -95,6 +95,13 @@ def test_the_challengers_rows_are_judged_as_a_slice_while_it_decides_and_call_fo
     verdicts = [one for part in (OWN, "") for one in read_verdicts(canary.catalog, NAME, slice=part)]
     signal = verdict_signal("performance", verdicts, challenger=2, began=None, step=None)
     assert (signal.state, signal.evidence["verdict"]) == ("rings", own.id)
+    asked = ["", OWN, "score in [0.5, 1)"]
+    drift = run_monitors(canary, canary.workspace.model(NAME), kinds=["data_drift"], slices=asked)
+    assert not drift.errors
+    whole, half, scored = drift.verdicts
+    assert half.reference == whole.reference == f"{NAME}__training@0"  # held against all that it learned from
+    assert {one.column for one in half.measures} == {one.column for one in whole.measures}
+    assert scored.outcome == "not_run" and "the training rows have no score" in scored.reason
 
 
 def test_a_champion_that_fails_does_not_ring_for_a_challenger_that_does_well(canary: Mesh) -> None:

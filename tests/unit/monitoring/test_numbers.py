@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mesh_catalog.monitoring.error_estimate import ErrorModel
 from mesh_catalog.monitoring.estimate import calibrate, expected_counts
 from mesh_catalog.monitoring.intervals import bootstrap, difference, ratio, wilson
 from mesh_catalog.monitoring.metrics import metrics_of, score_counts
-from mesh_catalog.specs import BiasSpec, FacetSpec
+from mesh_catalog.specs import BiasSpec, CostSpec, FacetSpec
 
 
 def test_wilsons_and_newcombes_intervals_are_those_of_newcombe_1998() -> None:
@@ -92,13 +93,14 @@ def test_an_interval_of_a_metric_is_as_wide_as_other_samples_differ() -> None:
         labels = (rng.random(1500) < scores).astype(float)
         return score_counts(scores, labels, 1 - labels)
 
-    counts = drawn()
-    intervals = bootstrap(counts, metrics_of)
-    assert bootstrap(counts, metrics_of) == intervals
-    others = [metrics_of(drawn()) for _ in range(150)]
-    for name in ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"):
+    counts, costs = drawn(), CostSpec(false_negative=120, false_positive=30)
+    metrics = partial(metrics_of, costs=costs)
+    intervals = bootstrap(counts, metrics, cuts=(0.5, costs.threshold))
+    assert bootstrap(counts, metrics, cuts=(0.5, costs.threshold)) == intervals
+    others = [metrics(drawn()) for _ in range(150)]
+    for name in ("roc_auc", "average_precision", "accuracy", "f1", "log_loss", "expected_cost"):
         low, high = intervals[name]
-        assert low < metrics_of(counts)[name] < high
+        assert low < metrics(counts)[name] < high
         assert (high - low) / 3.92 == pytest.approx(np.std([one[name] for one in others]), rel=0.3), name
 
 

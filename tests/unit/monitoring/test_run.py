@@ -13,7 +13,7 @@ import pytest
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.catalog.verdicts import VerdictRecord, read_verdicts
 from mesh_catalog.cli.main import run_command
-from mesh_catalog.errors import NotFoundError
+from mesh_catalog.errors import InputError, NotFoundError
 from mesh_catalog.monitoring.run import replay_verdict, run_monitors
 from mesh_catalog.settings import load_settings
 from mesh_catalog.specs import MonitorSpec
@@ -170,13 +170,26 @@ def test_each_slice_is_a_verdict_of_its_own_and_one_that_cannot_be_says_why(watc
     }
     assert {one.slice for one in read_verdicts(watched.catalog, NAME, slice=None, limit=99)} == slices
     assert [one.slice for one in read_verdicts(watched.catalog, NAME, kind="data_drift")] == [""]
-    typed = run_monitors(
-        watched, watched.workspace.model(NAME), kinds=["data_drift"], slices=["e_mail = a@example.com"]
-    )
-    assert typed.verdicts[0].slice == "e_mail = *"
     whole, parts = told["estimated_performance", ""], ("country = DE", "country = FR")
     calibration = [told["estimated_performance", part] for part in parts]
     assert sum(measures(one)["calibration rows"] or 0 for one in calibration) == measures(whole)["calibration rows"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("chanel = web", "fraud__predictions has no column 'chanel'. It has: id, at, amount, country, e_mail"),
+        ("e_mail = a@example.com", "'e_mail': the column is personal, so its values are not shown"),
+        ("country in [1, 2)", "edges need a number, and 'country' is string"),
+    ],
+)
+def test_a_slice_that_cannot_be_is_refused_by_hand_and_leaves_no_verdict(
+    watched: Mesh, asked: str, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence) as refused:
+        run_monitors(watched, watched.workspace.model(NAME), kinds=["data_drift"], slices=["", asked])
+    assert "example.com" not in str(refused.value)
+    assert read_verdicts(watched.catalog, NAME, slice=None, limit=99) == []
 
 
 def test_every_verdict_is_replayed_from_its_versions_after_newer_ones_came(watched: Mesh) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from mesh_catalog.access.mesh import Mesh, open_mesh
 from mesh_catalog.alerts.verdicts import tell_verdicts
 from mesh_catalog.catalog.alerts import read_alerts
-from mesh_catalog.catalog.verdicts import read_verdicts
+from mesh_catalog.catalog.verdicts import read_verdicts, record_verdict
 from mesh_catalog.cli.main import run_command
 from mesh_catalog.monitoring.run import MonitorRun, record_report, run_monitors
 from mesh_catalog.settings import load_settings
@@ -81,6 +82,22 @@ def test_windows_that_waited_are_judged_when_their_labels_come_and_the_newest_ju
     old = read_verdicts(weekly.catalog, NAME, kind="performance")[1]
     assert old.outcome == "fail" and tell_verdicts(weekly, [old]).alerts == ()
     assert [one.state for one in read_alerts(weekly.catalog, unresolved=False)] == ["resolved"]
+
+
+def test_a_late_window_is_found_behind_many_verdicts_on_slices_and_its_own_slices_with_it(weekly: Mesh) -> None:
+    model = weekly.workspace.model(NAME)
+    for window in ("2026-05-21..2026-05-21", None):
+        span = Span.parse(window) if window else None
+        assert run_monitors(weekly, model, kinds=["performance"], span=span).late == ()
+    (newest, *_) = read_verdicts(weekly.catalog, NAME, kind="performance")
+    for number in range(60):
+        record_verdict(weekly.catalog, replace(newest, id=f"{number:064d}", slice=f"country = {number}"))
+    labels_come(weekly, 1, days=1)
+    run = run_monitors(weekly, model, kinds=["performance"])
+    countries = {verdict.slice for verdict in run.late if verdict.slice}
+    assert len(countries) > 1 and all(one.startswith("country = ") for one in countries)
+    assert [verdict.slice for verdict in run.late].count("") == 1
+    assert {verdict.current for verdict in run.late} == {f"{NAME}__predictions@0..0"}
 
 
 def test_a_window_is_named_by_its_days_and_a_report_is_kept_for_it(

@@ -66,9 +66,11 @@ def test_labels_that_are_missing_keep_the_row_and_after_some_turns_a_person_is_a
 def test_a_storage_that_is_away_does_not_count_as_a_try(root: Path) -> None:
     with opened(root) as mesh:
         away = LocalTrainer(root, point=failing(StorageError("MLflow: could not be used")))
+        told: list[str] = []
         for number in range(TRIES + 2):
             with pytest.raises(StorageError):
-                turn(mesh, away, force=number == 0)
+                turn(mesh, away, force=number == 0, tell=told.append)
+        assert told[-1] == "stays at step 'decided', where the next turn goes on"
         assert turn(mesh, LocalTrainer(root)).action == "promote"
 
 

@@ -73,7 +73,10 @@ from tests.unit.workspace.samples import MODEL, fill, write
         ("beats_champion: 0.9", "beats_champion: 0.9, slices: {drop: 0.1}", "slices needs 'by'"),
         ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, measure: luck}", "Allowed: selection_rate"),
         ("beats_champion: 0.9", "beats_champion: 0.9, fairness: {by: sex, ratio: 120%}", "a share such as 10%"),
-        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'costs' is not supported yet"),
+        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 1}", "'false_positive' is missing: what one"),
+        ("metric: roc_auc", "metric: roc_auc\ncosts: {false_negative: 0, false_positive: 1}", "must be from 1e-09"),
+        ("metric: roc_auc", "metric: expected_cost", "needs what wrong decisions cost: costs: {false_negative"),
+        ("{roc_auc: 0.6}}", "{roc_auc: 0.6}, at_most: {expected_cost: 1}}", "'expected_cost' is not known here"),
         ("metric: roc_auc", "metric: roc_auc\nseed: 1.5", "whole number"),
     ],
 )
@@ -120,3 +123,25 @@ def test_an_algorithm_may_be_a_name_alone(workspace_dir: Path) -> None:
     write(fill(workspace_dir), "domains/shop/churn/model.yaml", text)
     model = load_workspace(workspace_dir).model("shop.churn")
     assert (model.algorithm, dict(model.parameters)) == ("logistic_regression", {})
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence", "line"),
+    [
+        ("split:\n  by: time\n", "split needs the length of the test window", 1),
+        ("algorithm:\n  max_depth: 6\n", "'name' is missing", 1),
+        ("gate:\n  beats_champion: 0.9\n  slices:\n    rows: 20\n", "slices needs 'by'", 3),
+        ("monitor:\n  slices:\n    - score\n    - edges: [1]\n", "'column' is missing", 4),
+        ("retrain:\n  on:\n    - kpi\n  kpi:\n    falls: 10%\n", "'name' is missing", 4),
+        ("features:\n  - shop.orders.amount\n  - shop.activity\n", "'entity' is missing", 3),
+    ],
+)
+def test_a_key_that_is_missing_is_told_at_the_section_that_lacks_it(
+    workspace_dir: Path, written: str, sentence: str, line: int
+) -> None:
+    fill(workspace_dir)
+    gone = (f"{written.partition(':')[0]}:", *(["entity:"] if "entity" in sentence else []))
+    kept = [one for one in MODEL.splitlines() if not one.startswith(gone)]
+    write(workspace_dir, "domains/shop/churn/model.yaml", "\n".join([*kept, written]))
+    (error,) = check_workspace(workspace_dir)
+    assert sentence in str(error) and error.line == len(kept) + line
