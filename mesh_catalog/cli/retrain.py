@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from mesh_catalog.access.mesh import Mesh
     from mesh_catalog.retraining.loop import RetrainResult
+    from mesh_catalog.retraining.policy import Decision
     from mesh_catalog.specs import ModelSpec
 
 __all__ = ["command"]
@@ -91,9 +92,17 @@ def _plan(mesh: Mesh, spec: ModelSpec, as_json: bool) -> Any:
 
     decision = plan_retraining(mesh, spec)
     if not as_json:
-        told = "would train" if decision.train else "would open a review" if decision.review else "would not train"
+        told = _would(decision)
         click.echo("\n".join([f"{spec.name}   {told}", *(f"  {reason}" for reason in decision.reasons)]))
     return decision
+
+
+def _would(decision: Decision) -> str:
+    if decision.train:
+        return "would train"
+    if decision.again is not None:
+        return f"would compare v{decision.again.refused} again"
+    return "would open a review" if decision.review else "would not train"
 
 
 def _turns(
