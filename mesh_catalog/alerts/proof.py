@@ -52,11 +52,12 @@ def run_rule(mesh: Mesh, contract: Contract, rule: Rule, version: int) -> RuleRu
 
 
 def _query(contract: Contract, rule: Rule, columns: list[str]) -> str:
-    from mesh_catalog.lake.checks import quoted, row_condition
+    from mesh_catalog.contracts.spark_names import spark_name
+    from mesh_catalog.lake.checks import row_condition
 
-    names = ", ".join(map(quoted, columns))
+    names = ", ".join(map(spark_name, columns))
     if rule.kind == "unique":
-        there = " and ".join(f"{quoted(name)} is not null" for name in columns)
+        there = " and ".join(f"{spark_name(name)} is not null" for name in columns)
         groups = f"select count(*) as times from {contract.id} where {there} group by {names} having count(*) > 1"  # noqa: S608 - quoted names
         return f"select coalesce(sum(times), 0) as broken from ({groups}) as doubles"  # noqa: S608
     column = contract.column(rule.column or "")

@@ -13,9 +13,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Integer, RowMapping, func, select, true
+from sqlalchemy import Connection, RowMapping, func, select, union_all
 
-from mesh_catalog.catalog.arrays import array_of
+from mesh_catalog.catalog.postings import (
+    Posting,
+    heaviest,
+    impacts_of,
+    word_ids,
+    words_around,
+    words_from,
+    words_sharing,
+)
 from mesh_catalog.catalog.search_index import (
     FACETS,
     AssetKind,
@@ -26,8 +34,8 @@ from mesh_catalog.catalog.search_index import (
     typo_keys,
     weigh_entry,
 )
-from mesh_catalog.catalog.store import Catalog, among, value_list
-from mesh_catalog.catalog.tables import search_assets, search_parts, search_postings, search_typos, search_words
+from mesh_catalog.catalog.store import Catalog, among, in_bytes
+from mesh_catalog.catalog.tables import search_assets
 from mesh_catalog.catalog.words import near_words, shortened, words
 from mesh_catalog.errors import InputError, listed
 
@@ -35,20 +43,19 @@ __all__ = ["FACETS", "AssetKind", "Entry", "Found", "Hit", "drop_words", "find",
 
 _MEANT = 16
 """So many words of the vocabulary may be meant by one that was typed."""
+_SPELT = 128
+"""So many words that begin with one that was typed, and so many that contain it, are candidates for that."""
 _LOOKED_AT = 2_000
-"""So many assets of one word are looked at, the heaviest first."""
+"""So many assets of one word are looked at, the heaviest first; a word that more have counts as no rarer."""
 _TO_NARROW = 5_000
 """The same, where a facet that many assets share narrows the search."""
-_COUNTED = 5_000
-"""A word that is in more assets than this counts as no rarer."""
 _OTHERS = 300
 """Of words that are not the rarest of the query."""
 _TIES = 500
-_POINTS = 6
-"""Of so few words a look an asset and word is faster than all words of each asset."""
-_AFTER = "\U0010ffff"
-"""Greater than any letter."""
 _QUERY_WORDS = 16
+
+_Meant = Mapping[int, tuple[float, str]]
+"""Id of a word of the vocabulary → how close it is to the one typed, and how it is spelt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +96,13 @@ class _Word:
     cut: dict[int, Set[int]]
     """Id of a word of the vocabulary that more assets have than were looked at → those that were."""
     count: int
+    """Assets that were looked at."""
 
     @property
     def whole(self) -> bool:
         return not self.cut
 
-    def take(self, word: int, found: Iterable[tuple[int, int]]) -> None:
+    def take(self, word: int, found: Iterable[Posting]) -> None:
         """Assets that have a word of the vocabulary, with the impact of each."""
         closeness, scores = self.meant[word], self.scores
         for impact, asset in found:
@@ -136,9 +144,9 @@ def find(
     if limit < 1 or not (asked or wanted):
         return Found(hits=())
     with catalog.read() as connection:
-        narrow = [_facet(connection, facet, values) for facet, values in wanted.items()]
+        narrow = _facets(connection, wanted)
         reach = _TO_NARROW if any(not one.whole for one in narrow) else _LOOKED_AT
-        typed = [_word(connection, word, reach) for word in asked]
+        typed = _typed(connection, asked, reach)
         pool = _pool(connection, typed, narrow)
         scores = _scores(connection, typed, pool)
         rows = _best(connection, scores, limit)
@@ -148,55 +156,38 @@ def find(
     return Found(hits=hits, facets=told, whole=whole)
 
 
-def _facet(connection: Connection, facet: str, values: Sequence[str]) -> _Word:
-    w = search_words.c
-    query = select(w.id).where(among(connection, w.word, [facet_word(facet, value) for value in values]))
-    return _listed(connection, dict.fromkeys(connection.execute(query).scalars(), (1.0, "")), _LOOKED_AT)
+def _facets(connection: Connection, wanted: Mapping[str, Sequence[str]]) -> list[_Word]:
+    found = [word_ids(connection, [facet_word(facet, value) for value in values]) for facet, values in wanted.items()]
+    return _listed(connection, [dict.fromkeys(ids, (1.0, "")) for ids in found], _LOOKED_AT)
 
 
-def _word(connection: Connection, word: str, reach: int) -> _Word:
-    """Everything that a typed word may mean, the surest reading that finds an asset."""
-    found = _listed(connection, _direct(connection, word), reach)
-    if found.scores:
-        return found
-    maybe = _near(connection, word)
+def _typed(connection: Connection, asked: Sequence[str], reach: int) -> list[_Word]:
+    """Everything that each typed word may mean, the surest reading that finds an asset."""
+    if not asked:
+        return []
+    around = words_around(connection, asked, _SPELT)
+    spelt = [
+        {i: (_closeness(word, text), text) for i, text in found.items()}
+        for word, found in zip(asked, around, strict=True)
+    ]
+    found = _listed(connection, spelt, reach)
+    unknown = [index for index, one in enumerate(found) if not one.scores]
+    maybe = _listed(connection, [_maybe(connection, asked[index]) for index in unknown], reach)
+    for index, one in zip(unknown, maybe, strict=True):
+        found[index] = one
+    return found
+
+
+def _maybe(connection: Connection, word: str) -> _Meant:
+    """Words that are a typo away, and the word without a plural or a particle."""
+    candidates = words_sharing(connection, typo_keys(word, asked=True))
+    found = {candidates[text]: (0.6 * near, text) for text, near in near_words(word, candidates).items()}
     for shorter in shortened(word):
-        if stems := _prefixed(connection, shorter):
+        if stems := words_from(connection, shorter, _SPELT):
             for i, text in stems.items():
-                maybe[i] = max(maybe.get(i, (0.0, text)), (0.7 if text == shorter else 0.4, text))
+                found[i] = max(found.get(i, (0.0, text)), (0.7 if text == shorter else 0.4, text))
             break
-    return _listed(connection, maybe, reach)
-
-
-def _direct(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
-    """Words that equal, begin with or contain the one typed."""
-    w, p = search_words.c, search_parts.c
-    found = _prefixed(connection, word)
-    inside = (
-        select(w.id, w.word)
-        .join(search_parts, p.word_id == w.id)
-        .where(p.part >= word, p.part < word + _AFTER)
-        .order_by(p.part, p.word_id)
-        .limit(_MEANT * 8)
-    )
-    found |= dict(connection.execute(inside).tuples().all())
-    return {i: (_closeness(word, text), text) for i, text in found.items()}
-
-
-def _prefixed(connection: Connection, start: str) -> dict[int, str]:
-    w = search_words.c
-    query = select(w.id, w.word).where(w.word >= start, w.word < start + _AFTER).order_by(w.word).limit(_MEANT * 8)
-    return {i: text for i, text in connection.execute(query) if ":" not in text}
-
-
-def _near(connection: Connection, word: str) -> dict[int, tuple[float, str]]:
-    w, t = search_words.c, search_typos.c
-    keys = sorted(typo_keys(word, asked=True))
-    if not keys:
-        return {}
-    query = select(w.id, w.word).join(search_typos, t.word_id == w.id).where(t.key.in_(keys)).distinct().limit(1_000)
-    candidates = {text: i for i, text in connection.execute(query)}
-    return {candidates[text]: (0.6 * near, text) for text, near in near_words(word, candidates).items()}
+    return found
 
 
 def _closeness(word: str, text: str) -> float:
@@ -208,43 +199,31 @@ def _closeness(word: str, text: str) -> float:
     return 0.6 + 0.3 * share if text.startswith(word) else 0.3 + 0.3 * share
 
 
-def _listed(connection: Connection, meant: Mapping[int, tuple[float, str]], reach: int) -> _Word:
+def _listed(connection: Connection, meant: Sequence[_Meant], reach: int) -> list[_Word]:
     """The assets of the words that are meant, of each the heaviest first."""
-    chosen = sorted(meant.items(), key=lambda item: (-item[1][0], item[1][1]))[:_MEANT]
-    word = _Word(
-        meant={i: closeness for i, (closeness, _) in chosen},
-        texts={text: closeness for _, (closeness, text) in chosen},
-        scores={},
-        cut={},
-        count=0,
-    )
-    if not chosen:
-        return word
-    each = max(_OTHERS, reach // len(chosen))
-    for found, rows in _postings(connection, list(word.meant), each).items():
-        word.take(found, rows)
-        if len(rows) == each:
-            word.cut[found] = {asset for _, asset in rows}
-    word.count = len(word.scores)
-    return word
-
-
-def _postings(connection: Connection, ids: list[int], each: int) -> dict[int, list[tuple[int, int]]]:
-    """Of each word its heaviest assets: (impact, asset)."""
-    p = search_postings.c
-    found: dict[int, list[tuple[int, int]]] = {one: [] for one in ids}
-    order = (p.impact.desc(), p.asset_id.desc())
-    if connection.dialect.name == "postgresql":
-        asked = value_list(connection, ids)
-        best = select(p.impact, p.asset_id).where(p.word_id == asked.c.value).order_by(*order).limit(each).lateral()
-        query = select(asked.c.value, best.c.impact, best.c.asset_id).select_from(asked.join(best, asked.c.value > 0))
-        for word, impact, asset in connection.execute(query).all():
-            found[word].append((impact, asset))
-        return found
-    for word in ids:
-        one = select(p.impact, p.asset_id).where(p.word_id == word).order_by(*order).limit(each)
-        found[word] = [(impact, asset) for impact, asset in connection.execute(one).all()]
-    return found
+    several = []
+    wanted: dict[int, int] = {}
+    for one in meant:
+        chosen = sorted(one.items(), key=lambda item: (-item[1][0], item[1][1]))[:_MEANT]
+        several.append(
+            _Word(
+                meant={i: closeness for i, (closeness, _) in chosen},
+                texts={text: closeness for _, (closeness, text) in chosen},
+                scores={},
+                cut={},
+                count=0,
+            )
+        )
+        for i, _ in chosen:
+            wanted[i] = max(wanted.get(i, _OTHERS), reach // len(chosen))
+    found = heaviest(connection, wanted)
+    for word in several:
+        for i in word.meant:
+            word.take(i, found[i])
+            if len(found[i]) == wanted[i]:
+                word.cut[i] = {asset for _, asset in found[i]}
+        word.count = len(word.scores)
+    return several
 
 
 def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word]) -> set[int]:
@@ -260,8 +239,8 @@ def _pool(connection: Connection, typed: Sequence[_Word], narrow: Sequence[_Word
         pool = set(rarest.scores)
         for one in typed:
             if one is not rarest:
-                heaviest = sorted(zip(one.scores.values(), one.scores, strict=True), reverse=True)
-                pool.update(asset for _, asset in heaviest[:_OTHERS])
+                best = sorted(zip(one.scores.values(), one.scores, strict=True), reverse=True)
+                pool.update(asset for _, asset in best[:_OTHERS])
         if len(typed) > 1:
             _learn(connection, [one for one in typed if not one.whole], pool)
     rest = [one for one in narrow if not one.whole]
@@ -281,36 +260,9 @@ def _learn(connection: Connection, several: Sequence[_Word], pool: Set[int]) -> 
         for word, known in one.cut.items():
             of.setdefault(word, []).append(one)
             unknown[word] = sorted(pool - known)
-    for word, rows in _impacts_of(connection, unknown, pool).items():
+    for word, rows in impacts_of(connection, unknown, pool).items():
         for one in of[word]:
             one.take(word, rows)
-
-
-def _impacts_of(
-    connection: Connection, unknown: Mapping[int, Sequence[int]], pool: Set[int]
-) -> dict[int, list[tuple[int, int]]]:
-    """Of each word (impact, asset) for those of its assets that have it; of many words perhaps more of the pool's."""
-    p = search_postings.c
-    found: dict[int, list[tuple[int, int]]] = {word: [] for word in unknown}
-    mine = select(p.word_id, p.impact, p.asset_id)
-    pairs = [(asset, word) for word, assets in unknown.items() for asset in assets]
-    if not pairs:
-        return found
-    if connection.dialect.name != "postgresql":
-        query = mine.where(among(connection, p.asset_id, sorted(pool)), p.word_id.in_(sorted(unknown)))
-    elif len(pairs) <= _POINTS * len(pool):  # it never reads all that a word has, which may be a million
-        lists = [array_of(column, Integer()) for column in zip(*pairs, strict=True)]
-        asked = func.unnest(*lists).table_valued("asset", "word", name="v").render_derived()
-        each = mine.where(p.asset_id == asked.c.asset, p.word_id == asked.c.word).limit(1).lateral()
-        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(asked.join(each, true()))
-    else:
-        some = value_list(connection, sorted(pool))
-        words_of = mine.where(p.asset_id == some.c.value, (p.word_id + 0).in_(sorted(unknown)))
-        each = words_of.limit(len(unknown)).lateral()
-        query = select(each.c.word_id, each.c.impact, each.c.asset_id).select_from(some.join(each, true()))
-    for word, impact, asset in connection.execute(query).tuples().all():
-        found[word].append((impact, asset))
-    return found
 
 
 def _scores(connection: Connection, typed: Sequence[_Word], pool: Set[int]) -> dict[int, float]:
@@ -318,7 +270,7 @@ def _scores(connection: Connection, typed: Sequence[_Word], pool: Set[int]) -> d
     if not typed:
         return dict.fromkeys(pool, 0.0)
     assets = connection.execute(select(func.max(search_assets.c.id))).scalar() or 1
-    rarity = [1.0 + math.log(max(assets / max(_count(connection, one), 1), 1.0)) for one in typed]
+    rarity = [1.0 + math.log(max(assets / max(one.count, 1), 1.0)) for one in typed]
     if len(typed) == 1:
         return {asset: score * rarity[0] for asset, score in typed[0].scores.items() if asset in pool}
     total, matched = dict.fromkeys(pool, 0.0), dict.fromkeys(pool, 0)
@@ -330,28 +282,20 @@ def _scores(connection: Connection, typed: Sequence[_Word], pool: Set[int]) -> d
     return {asset: score * (matched[asset] / len(typed)) ** 2 for asset, score in total.items()}
 
 
-def _count(connection: Connection, word: _Word) -> int:
-    """In how many assets a word is, up to a bound."""
-    if word.whole:
-        return word.count
-    p = search_postings.c
-    some = select(p.asset_id).where(p.word_id == next(iter(word.meant))).limit(_COUNTED).subquery()
-    return max(word.count, connection.execute(select(func.count()).select_from(some)).scalar_one())
-
-
 def _best(connection: Connection, scores: Mapping[int, float], limit: int) -> list[RowMapping]:
     """The best assets' rows; among equals by name, and where many are equal those that were registered last."""
     if not scores:
         return []
     order = sorted(zip(scores.values(), scores, strict=True), reverse=True)
     edge = order[limit - 1][0] if len(order) >= limit else -1.0
-    chosen = [asset for score, asset in order[: max(_TIES, limit)] if score >= edge]
+    sure = [asset for score, asset in order[:limit] if score > edge]
+    equal = [asset for score, asset in order[len(sure) : max(_TIES, limit)] if score == edge]
     a = search_assets.c
-    names = select(a.id, a.name).where(among(connection, a.id, chosen))
-    ranked = sorted((-scores[found], name, found) for found, name in connection.execute(names))
-    place = {found: index for index, (_, _, found) in enumerate(ranked[:limit])}
-    query = select(a.id, a.kind, a.name, a.entries).where(among(connection, a.id, list(place)))
-    return sorted(connection.execute(query).mappings(), key=lambda row: place[row["id"]])
+    rows = select(a.id, a.kind, a.name, a.entries)
+    tied = rows.where(among(connection, a.id, equal)).order_by(in_bytes(connection, a.name)).limit(limit - len(sure))
+    query = union_all(rows.where(among(connection, a.id, sure)), select(tied.subquery()))
+    found = connection.execute(query).mappings()
+    return sorted(found, key=lambda row: (-scores[row["id"]], row["name"], row["id"]))
 
 
 def _hit(row: RowMapping, score: float, typed: Sequence[_Word]) -> Hit:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     RowMapping,
     String,
     Table,
+    collate,
     create_engine,
     event,
     func,
@@ -50,6 +51,7 @@ __all__ = [
     "among",
     "connect_catalog",
     "dialect_insert",
+    "in_bytes",
     "insert_rows",
     "insert_values",
     "open_catalog",
@@ -304,6 +306,13 @@ def among(
     if connection.dialect.name == "postgresql":
         return asked == func.any(array_of(values, asked.type))
     return asked.in_(select(value_list(connection, values).c.value))
+
+
+def in_bytes(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as it is compared and sorted; text by its bytes, whatever the language of the database."""
+    if connection.dialect.name == "postgresql" and isinstance(column.type, String):
+        return collate(column, "C")
+    return column
 
 
 def _engine(url: str) -> Engine:

@@ -16,7 +16,7 @@ from mesh_catalog.errors import nearest
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["Expression", "canonical_text", "parse_filter", "parse_formula", "quoted_name", "require_columns"]
+__all__ = ["Expression", "canonical_text", "parse_filter", "parse_formula", "require_columns"]
 
 _LENGTH_LIMIT: Final = 4_000
 # By the names of sqlglot's classes: a closed list, so that what a later sqlglot learns is refused here.
@@ -113,11 +113,6 @@ def require_columns(used: Sequence[str], columns: Sequence[Column]) -> None:
     for name in used:
         if name.lower() not in lower:
             raise ValueError(f"names the column '{name[:40]}', which is not there.{nearest(name, known)}")
-
-
-def quoted_name(name: str) -> str:
-    """A name as Spark SQL takes it, whatever it holds."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _parsed(text: str) -> exp.Expr:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.contracts.contract import Column, Query, Rule, Severity
 from mesh_catalog.contracts.limits import limit_text, read_value_limit
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.documents import Document, Place
 from mesh_catalog.errors import listed, nearest
 
@@ -144,19 +145,15 @@ def _filled(text: str, table: str, column: Column | None) -> str:
     def fill(match: re.Match[str]) -> str:
         word = match[1]
         if word in _OWN_TABLE:
-            return _quoted(table)
+            return spark_name(table)
         if word in _OWN_COLUMN:
             if column is None:
                 raise ValueError(f"has ${{{word}}}, but the rule is the table's. Move it under a column's `quality`.")
-            return _quoted(column.name)
+            return spark_name(column.name)
         known = (*_OWN_TABLE, *_OWN_COLUMN)
         raise ValueError(f"has the placeholder ${{{word[:40]}}}, which is not known. There is: {listed(known)}.")
 
     return _PLACEHOLDER.sub(fill, text)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _parsed(text: str) -> exp.Query:

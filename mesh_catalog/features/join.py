@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, listed, nearest
 
 if TYPE_CHECKING:
@@ -58,25 +59,25 @@ def join_point_in_time(
 
     names = dict(columns) if isinstance(columns, Mapping) else {column: column for column in columns}
     _require_columns(rows, view, keys=keys, time=time, view_time=view_time, names=names)
-    picked = F.struct(*(F.col(f"`{source}`").alias(name) for source, name in names.items()))
+    picked = F.struct(*(F.col(spark_name(source)).alias(name) for source, name in names.items()))
     asking = rows.select(
-        *(F.col(f"`{key}`") for key in keys),
-        F.col(f"`{time}`").cast("timestamp").alias(_TIME),
+        *(F.col(spark_name(key)) for key in keys),
+        F.col(spark_name(time)).cast("timestamp").alias(_TIME),
         F.lit(1).alias(_SIDE),
         F.lit(None).cast("bigint").alias(_TIE),
-        F.struct(*(F.col(f"`{column}`") for column in rows.columns)).alias(_ROW),
+        F.struct(*(F.col(spark_name(column)) for column in rows.columns)).alias(_ROW),
         F.lit(None).cast(view.select(picked.alias(_VIEW)).schema[_VIEW].dataType).alias(_VIEW),
     )
     known = view.select(
-        *(F.col(f"`{key}`") for key in keys),
-        F.col(f"`{view_time}`").cast("timestamp").alias(_TIME),
+        *(F.col(spark_name(key)) for key in keys),
+        F.col(spark_name(view_time)).cast("timestamp").alias(_TIME),
         F.lit(0).alias(_SIDE),
-        F.xxhash64(*(F.col(f"`{source}`") for source in names)).alias(_TIE),
+        F.xxhash64(*(F.col(spark_name(source)) for source in names)).alias(_TIE),
         F.lit(None).cast(asking.schema[_ROW].dataType).alias(_ROW),
         picked.alias(_VIEW),
     ).dropna(subset=[*keys, _TIME])
     window = (
-        Window.partitionBy(*(F.col(f"`{key}`") for key in keys))
+        Window.partitionBy(*(F.col(spark_name(key)) for key in keys))
         .orderBy(_TIME, _SIDE, _TIE)
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )

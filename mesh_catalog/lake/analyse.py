@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, listed
 from mesh_catalog.lake.messages import describe_error
 from mesh_catalog.lake.transform import run_query
@@ -30,7 +31,9 @@ def query_columns(spark: SparkSession, sql: str, inputs: Mapping[str, Mapping[st
 
     try:
         frames = {
-            name: spark.createDataFrame([], ", ".join(f"`{column}` {kind}" for column, kind in columns.items()))
+            name: spark.createDataFrame(
+                [], ", ".join(f"{spark_name(column)} {kind}" for column, kind in columns.items())
+            )
             for name, columns in inputs.items()
         }
         found = run_query(spark, sql, frames).dtypes

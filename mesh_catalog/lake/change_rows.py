@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from mesh_catalog.contracts.spark_names import spark_name
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -42,6 +44,6 @@ def newest_changes(feed: DataFrame, key: Sequence[str], *, deletes: bool) -> Dat
     if key:
         # An overwrite deletes and inserts a key in one version: the row that is there goes before the one that is not.
         newest_first = (F.col("_commit_version").desc(), F.expr("_change_type = 'delete'").asc())
-        window = Window.partitionBy(*(F.col(f"`{name}`") for name in key)).orderBy(*newest_first)
+        window = Window.partitionBy(*(F.col(spark_name(name)) for name in key)).orderBy(*newest_first)
         rows = rows.withColumn("_mesh_age", F.row_number().over(window)).filter("_mesh_age = 1").drop("_mesh_age")
     return rows if deletes else rows.filter("_change_type <> 'delete'")

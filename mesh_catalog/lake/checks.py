@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.catalog.runs import CheckRecord
 from mesh_catalog.contracts.contract import ROW_RULES, SET_RULES, Column, Contract, Rule
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import listed
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = [
     "constraints",
     "failed_lines",
     "judge_counts",
-    "quoted",
     "row_condition",
     "row_rules",
 ]
@@ -40,7 +40,7 @@ _FLAG = "_mesh_type_"
 
 def row_condition(rule: Rule, column: Column) -> str:
     """SQL that is true where a row keeps the rule; an absent value breaks only `required` and `not_missing`."""
-    name = quoted(column.name)
+    name = spark_name(column.name)
     if rule.kind == "required":
         return f"{name} is not null"
     if rule.kind == "not_missing":
@@ -62,10 +62,6 @@ def row_condition(rule: Rule, column: Column) -> str:
 def _at_most_long(name: str, most: int) -> str:
     """Spark has a text's bytes at hand, and counts its characters, of which none has less than a byte."""
     return f"(octet_length({name}) <= {most} or char_length({name}) <= {most})"
-
-
-def quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _text(value: str) -> str:
@@ -120,7 +116,7 @@ class ConformedBatch:
 
     def conditions(self) -> dict[str, str]:
         """Rule id → SQL that is true where the row keeps it, for every row rule."""
-        found = {rule.id: f"not {quoted(flag)}" for flag, rule in self.type_rules.items()}
+        found = {rule.id: f"not {spark_name(flag)}" for flag, rule in self.type_rules.items()}
         found |= {rule.id: text for rule, text in self.mode_rules}
         return found | {rule.id: row_condition(rule, column) for rule, column in row_rules(self.contract)}
 
@@ -235,7 +231,7 @@ def conform(frame: DataFrame, contract: Contract) -> ConformedBatch:
     selected: list[SparkColumn] = []
     flags: dict[str, Rule] = {}
     for column in contract.columns:
-        value = F.col(quoted(column.name))
+        value = F.col(spark_name(column.name))
         if _same_type(found[column.name], column.spark_type):
             selected.append(value)
             continue

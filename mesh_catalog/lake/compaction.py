@@ -61,10 +61,10 @@ def compact(spark: SparkSession, ticket: Ticket, *, sort_by: Sequence[str], meta
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
-    from mesh_catalog.lake.checks import quoted
+    from mesh_catalog.contracts.spark_names import spark_name
     from mesh_catalog.lake.messages import spark_condition
 
-    order = f" zorder by ({', '.join(map(quoted, sort_by))})" if sort_by else ""
+    order = f" zorder by ({', '.join(map(spark_name, sort_by))})" if sort_by else ""
     settings = {
         "spark.databricks.delta.optimize.minFileSize": str(SMALL_FILE_BYTES),
         "spark.databricks.delta.optimize.maxFileSize": str(_TARGET_FILE_BYTES),
@@ -72,7 +72,7 @@ def compact(spark: SparkSession, ticket: Ticket, *, sort_by: Sequence[str], meta
     }
     try:
         with _session_settings(spark, settings):
-            spark.sql(f"optimize delta.{quoted(ticket.location)}{order}").collect()
+            spark.sql(f"optimize delta.{spark_name(ticket.location)}{order}").collect()
     except (PySparkException, Py4JJavaError) as error:
         condition = spark_condition(error) or type(error).__name__
         if "CONCURRENT" in condition.upper() or "Concurrent" in str(error)[:300]:

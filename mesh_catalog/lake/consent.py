@@ -15,8 +15,8 @@ from mesh_catalog.access.gate import Ticket, request_read
 from mesh_catalog.access.rights import rights_of
 from mesh_catalog.catalog.runs import latest_version
 from mesh_catalog.contracts.contract import Consent, Contract
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, StorageError
-from mesh_catalog.lake.checks import quoted
 from mesh_catalog.lake.messages import conflict, is_conflict
 from mesh_catalog.lake.read import read_table
 from mesh_catalog.lake.table import TableState, read_table_state
@@ -100,7 +100,7 @@ def remove_withdrawn(
     listed, _ticket, opted_in = _listed(spark, mesh, consent)
     gone = table.join(listed, _same_key(table, listed, consent), "left_anti" if opted_in else "left_semi")
     try:
-        gone = gone.select(*(quoted(name) for name in keys)).distinct()
+        gone = gone.select(*(spark_name(name) for name in keys)).distinct()
         if not gone.isEmpty():
             _delete(spark, location, gone, keys, run_id)
             state = read_table_state(contract.id, location)
@@ -121,7 +121,7 @@ def has_removed(mesh: Mesh, product: str, rows: int | None) -> bool:
 
 def no_rows(spark: SparkSession, contract: Contract) -> DataFrame:
     """A batch of the contract without a row."""
-    columns = ", ".join(f"{quoted(column.name)} {column.spark_type}" for column in contract.built_columns)
+    columns = ", ".join(f"{spark_name(column.name)} {column.spark_type}" for column in contract.built_columns)
     return spark.createDataFrame([], columns)
 
 
@@ -132,7 +132,7 @@ def _delete(spark: SparkSession, location: str, gone: DataFrame, keys: Sequence[
 
     session: Any = Session(spark.sparkContext, spark._jsparkSession.cloneSession())
     session.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps({"mesh_consent": run_id}))
-    same = " and ".join(f"old.{quoted(name)} <=> gone.{quoted(name)}" for name in keys)
+    same = " and ".join(f"old.{spark_name(name)} <=> gone.{spark_name(name)}" for name in keys)
     DeltaTable.forPath(session, location).alias("old").merge(gone.alias("gone"), same).whenMatchedDelete().execute()
 
 
@@ -147,7 +147,7 @@ def _listed(spark: SparkSession, mesh: Mesh, consent: Consent) -> tuple[DataFram
     table = read_table(spark, ticket)
     opted_in = dict(table.dtypes)[consent.column] == "boolean"
     agrees = _agrees(table, consent.column)
-    by_key = table.groupBy(*(F.col(quoted(name)).alias(f"_consent_{i}") for i, name in enumerate(theirs)))
+    by_key = table.groupBy(*(F.col(spark_name(name)).alias(f"_consent_{i}") for i, name in enumerate(theirs)))
     all_agree = by_key.agg(F.min(agrees).alias("_agrees"))
     return all_agree.filter("_agrees" if opted_in else "not _agrees").drop("_agrees"), ticket, opted_in
 
@@ -156,14 +156,14 @@ def _agrees(rows: DataFrame, name: str) -> SparkColumn:
     """True where a row agrees; never null."""
     from pyspark.sql import functions as F
 
-    column = F.col(quoted(name))
+    column = F.col(spark_name(name))
     if dict(rows.dtypes)[name] == "boolean":
         return F.coalesce(column, F.lit(False))
     return column.isNull() | (column.cast("timestamp") > F.current_timestamp())
 
 
 def _same_key(rows: DataFrame, listed: DataFrame, consent: Consent) -> list[SparkColumn]:
-    return [rows[quoted(here)] == listed[f"_consent_{i}"] for i, (here, _there) in enumerate(consent.keys)]
+    return [rows[spark_name(here)] == listed[f"_consent_{i}"] for i, (here, _there) in enumerate(consent.keys)]
 
 
 def _require_columns(product: str, rows: DataFrame, names: Sequence[str]) -> None:

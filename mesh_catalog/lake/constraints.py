@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mesh_catalog.catalog.runs import CheckRecord
-from mesh_catalog.lake.checks import constraint_rules, quoted
+from mesh_catalog.contracts.spark_names import spark_name
+from mesh_catalog.lake.checks import constraint_rules
 from mesh_catalog.lake.messages import spark_condition
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_constraints(
     Args:
         configuration: The table's properties before the commit.
     """
-    return tuple(_add(spark, f"delta.{quoted(location)}", configuration, contract))
+    return tuple(_add(spark, f"delta.{spark_name(location)}", configuration, contract))
 
 
 def same_condition(left: str | None, right: str | None) -> bool:
@@ -52,7 +53,7 @@ def _add(
         if contract.write_mode != "overwrite" and configuration.get(_UNMET + name) == text:
             yield _warning(rule, _BROKEN)
             continue
-        condition = _try(spark, f"alter table {table} add constraint {quoted(name)} check ({text})")
+        condition = _try(spark, f"alter table {table} add constraint {spark_name(name)} check ({text})")
         if condition is None:
             continue
         broken = "CHECK_CONSTRAINT_VIOLATION" in condition

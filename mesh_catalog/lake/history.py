@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_catalog.lake.checks import quoted
+from mesh_catalog.contracts.spark_names import spark_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,9 +38,9 @@ def history_changes(new: DataFrame, old: DataFrame | None, contract: Contract, *
     """
     from pyspark.sql import functions as F
 
-    key = [quoted(name) for name in contract.primary_key]
+    key = [spark_name(name) for name in contract.primary_key]
     values = [c.name for c in contract.built_columns if c.name not in contract.primary_key]
-    start = F.col(quoted(contract.event_time)).cast("timestamp") if contract.event_time else F.lit(at)
+    start = F.col(spark_name(contract.event_time)).cast("timestamp") if contract.event_time else F.lit(at)
     incoming = new.select(
         *key, start.alias("valid_from"), _values(values, new).alias("_new"), F.lit(None).cast("timestamp").alias("_to")
     )
@@ -65,7 +65,7 @@ def _changes(found: DataFrame, contract: Contract, values: list[str], key: list[
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    compared = [f"_state.{quoted(name)}" for name in values if name != contract.event_time]
+    compared = [f"_state.{spark_name(name)}" for name in values if name != contract.event_time]
     found = found.withColumn("_state", F.coalesce("_new", "_old"))
     found = found.withColumn("_compared", F.struct(*compared) if compared else F.lit(True))
     in_time = Window.partitionBy(*key).orderBy("valid_from")
@@ -81,8 +81,8 @@ def _changes(found: DataFrame, contract: Contract, values: list[str], key: list[
         "valid_to": F.when(F.col("_stays"), F.col("_next")),
         "is_current": F.when(F.col("_stays"), F.col("_next").isNull()),
     }
-    made |= {name: F.col(quoted(name)) for name in contract.primary_key}
-    made |= {name: F.col(f"_state.{quoted(name)}") for name in values}
+    made |= {name: F.col(spark_name(name)) for name in contract.primary_key}
+    made |= {name: F.col(f"_state.{spark_name(name)}") for name in values}
     return found.filter(changed | gone).select(*(made[c.name].alias(c.name) for c in contract.columns))
 
 
@@ -91,6 +91,6 @@ def _values(names: list[str], frame: DataFrame) -> SparkColumn:
     from pyspark.sql import functions as F
 
     return F.struct(
-        *((F.col(quoted(name)) if name in frame.columns else F.lit(None)).alias(name) for name in names),
+        *((F.col(spark_name(name)) if name in frame.columns else F.lit(None)).alias(name) for name in names),
         F.lit(True).alias("_mesh_there"),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError
-from mesh_catalog.lake.checks import quoted
 from mesh_catalog.specs import Interval
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def within(
         return frame
     start, end = interval.start - lookback, interval.end
     first, last = (_first_midnight(start), _first_midnight(end)) if kind == "date" else (start, end)
-    time = F.col(f"`{column}`")
+    time = F.col(spark_name(column))
     inside = (time >= F.lit(first)) & (time < F.lit(last))
     return frame.filter(inside | time.isNull()) if keep_null else frame.filter(inside)
 
@@ -62,7 +62,7 @@ def _first_midnight(time: datetime) -> date:
 
 def interval_condition(contract: Contract, intervals: Sequence[Interval]) -> str:
     """SQL that is true where the event time lies in one of the intervals; false where it is null."""
-    name = quoted(contract.event_time or "")
+    name = spark_name(contract.event_time or "")
     column = contract.column(contract.event_time or "")
     is_date = column is not None and column.spark_type == "date"
     ranges = [
@@ -84,7 +84,7 @@ def covered_intervals(rows: DataFrame, contract: Contract) -> tuple[Interval, ..
     from pyspark.sql import functions as F
 
     unit, shift = _UNIT_SECONDS[contract.interval], _MONDAY if contract.interval == "1w" else 0
-    seconds = F.unix_seconds(F.col(quoted(contract.event_time or "")).cast("timestamp"))
+    seconds = F.unix_seconds(F.col(spark_name(contract.event_time or "")).cast("timestamp"))
     number = F.floor((seconds - shift) / unit).cast("bigint")
     found = sorted(row[0] for row in rows.select(number).distinct().collect())
     spans: list[list[int]] = []

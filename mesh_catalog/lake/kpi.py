@@ -18,7 +18,7 @@ from mesh_catalog.access.gate import find_version
 from mesh_catalog.access.mesh import open_mesh
 from mesh_catalog.catalog.inventory import read_version_columns
 from mesh_catalog.catalog.kpis import FormulaRecord, KpiDefinition, KpiRecord, read_definition, read_kpi
-from mesh_catalog.contracts.formulas import quoted_name
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, NotFoundError, listed, nearest
 from mesh_catalog.lake.sql import query_products
 
@@ -242,10 +242,10 @@ def _check_source(mesh: Mesh, name: str, definition: KpiDefinition, version: int
 
 
 def _query(definition: KpiDefinition, part: _Part, dimensions: Sequence[str], version: int, *, temporal: bool) -> str:
-    keys = [quoted_name(one) for one in dimensions]
+    keys = [spark_name(one) for one in dimensions]
     conditions = [f"({one})" for one in part.formula.filters]
     if temporal:
-        time = f"cast({quoted_name(str(definition.time))} as timestamp)"
+        time = f"cast({spark_name(str(definition.time))} as timestamp)"
         keys.insert(0, f"date_trunc('{definition.grain.upper()}', {time})")
         conditions.append(f"{time} is not null")
         conditions += [f"{time} >= {_literal(part.start)}"] if part.start else []

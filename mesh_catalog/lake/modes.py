@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.contracts.contract import HISTORY_COLUMNS, Contract, Rule
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, listed
-from mesh_catalog.lake.checks import quoted
 from mesh_catalog.lake.gate import Turn
 from mesh_catalog.lake.history import history_changes
 from mesh_catalog.lake.intervals import interval_condition
@@ -145,7 +145,7 @@ def _merge(write: Write, rows: DataFrame, key: Sequence[str]) -> Any:
     from delta.tables import DeltaTable
 
     table = DeltaTable.forPath(rows.sparkSession, write.location).alias("old")
-    same = " and ".join(f"old.{quoted(name)} = new.{quoted(name)}" for name in key)
+    same = " and ".join(f"old.{spark_name(name)} = new.{spark_name(name)}" for name in key)
     return table.merge(rows.alias("new"), same).withSchemaEvolution()
 
 
@@ -154,7 +154,7 @@ def _differs(write: Write) -> str | None:
     columns = write.contract.columns
     if any("map<" in column.spark_type or column.name not in write.state.columns for column in columns):
         return None
-    same = " and ".join(f"old.{quoted(column.name)} <=> new.{quoted(column.name)}" for column in columns)
+    same = " and ".join(f"old.{spark_name(column.name)} <=> new.{spark_name(column.name)}" for column in columns)
     return f"not ({same})"
 
 
@@ -163,7 +163,7 @@ def _is_deletion(contract: Contract, prefix: str) -> str:
     if marker is None:
         return "false"
     text = json.dumps(marker.value) if not isinstance(marker.value, str) else _sql_text(marker.value)
-    return f"coalesce({prefix}{quoted(marker.column)} = {text}, false)"
+    return f"coalesce({prefix}{spark_name(marker.column)} = {text}, false)"
 
 
 def _sql_text(value: str) -> str:
@@ -202,13 +202,13 @@ def mode_rules(contract: Contract, interval: Interval | None) -> tuple[tuple[Rul
         if column is not None and column.spark_type == "string":  # Delta would write it as null
             text = f"{name} is not empty, as a partition's value"
             rule = Rule(id=f"{name}.partition", kind="required", column=name, text=text)
-            found.append((rule, f"coalesce({quoted(name)} != '', true)"))
+            found.append((rule, f"coalesce({spark_name(name)} != '', true)"))
     time = contract.event_time
     if time is not None and contract.write_mode in ("overwrite_interval", "history"):
         if interval is not None:
             condition, text = interval_condition(contract, [interval]), f"{time} from {interval}"
         else:
-            condition, text = f"{quoted(time)} is not null", f"{time} says when"
+            condition, text = f"{spark_name(time)} is not null", f"{time} says when"
         found.append((Rule(id="batch.interval", kind="required", column=time, text=text), condition))
     return tuple(found)
 

@@ -35,7 +35,8 @@ def store_profile(folder: str, run_id: str, profile: Profile) -> str:
 
 
 def load_profile(mesh: Mesh, product: str, version: int) -> Profile:
-    """The profile of the rows that one version added (append), or of the whole table (overwrite).
+    """The profile of the rows that one version added (append), of the whole table (overwrite), or of the files that
+    it wrote, with the rows that these copied (all other modes).
 
     Raises:
         NotFoundError: No such version, or it has no profile.

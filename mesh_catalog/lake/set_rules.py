@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mesh_catalog.contracts.contract import SET_RULES, Distribution, Reference
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import MeshError
-from mesh_catalog.lake.checks import EXAMPLE_LIMIT, Finding, quoted
+from mesh_catalog.lake.checks import EXAMPLE_LIMIT, Finding
 from mesh_catalog.lake.distribution import column_distance
 from mesh_catalog.lake.messages import describe_error, spark_condition
 from mesh_catalog.lake.others import Others
@@ -56,7 +57,7 @@ def find_duplicates(new: DataFrame, old: DataFrame | None, rule: Rule, contract:
     from pyspark.sql import functions as F
 
     names = tuple(rule.argument)
-    columns = [quoted(name) for name in names]
+    columns = [spark_name(name) for name in names]
     keys = _present(new, names).groupBy(*columns).agg(F.count(F.lit(1)).alias("_rows"))
     if old is not None:
         there = old.select(*columns).join(keys.select(*columns), on=list(names), how="left_semi").distinct()
@@ -150,9 +151,9 @@ class SetRules:
         told = None if reference.product == self.contract.id else self._told(reference.product)
         if not self.pending.files:
             return Finding(value=0, told=told)
-        keys = other.select(*(F.col(quoted(key)).alias(f"_key_{n}") for n, key in enumerate(reference.keys)))
+        keys = other.select(*(F.col(spark_name(key)).alias(f"_key_{n}") for n, key in enumerate(reference.keys)))
         added = _present(self._added(), reference.columns)
-        same = [F.col(quoted(name)) == F.col(f"_key_{n}") for n, name in enumerate(reference.columns)]
+        same = [F.col(spark_name(name)) == F.col(f"_key_{n}") for n, name in enumerate(reference.columns)]
         lost = added.join(keys, on=same, how="left_anti")
         return _broken(lost, F.count(F.lit(1)), self.contract.shown_key, self.contract, told=told)
 
@@ -186,8 +187,8 @@ def _broken(
     shown = names if names and not set(names) & set(contract.personal_columns) else ()
     wanted = [count.alias("broken")]
     if shown:
-        told_as = [F.concat(F.lit(f"{name} "), F.col(quoted(name)).cast("string")) for name in shown]
-        by = F.struct(*(F.col(quoted(name)) for name in shown))
+        told_as = [F.concat(F.lit(f"{name} "), F.col(spark_name(name)).cast("string")) for name in shown]
+        by = F.struct(*(F.col(spark_name(name)) for name in shown))
         wanted.append(F.min_by(F.concat_ws(", ", *told_as), by, EXAMPLE_LIMIT).alias("examples"))
     row = rows.agg(*wanted).first()
     if row is None or not row["broken"]:
@@ -196,7 +197,7 @@ def _broken(
 
 
 def _present(frame: DataFrame, names: tuple[str, ...]) -> DataFrame:
-    return frame.filter(" and ".join(f"{quoted(name)} is not null" for name in names))
+    return frame.filter(" and ".join(f"{spark_name(name)} is not null" for name in names))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mesh_catalog.lake.checks import constraints, quoted
+from mesh_catalog.contracts.spark_names import spark_name
+from mesh_catalog.lake.checks import constraints
 from mesh_catalog.lake.collect import column_kind
 from mesh_catalog.lake.constraints import add_constraints, same_condition
 from mesh_catalog.lake.damage import table_error
@@ -154,7 +155,7 @@ def _statistics_property(contract: Contract, there: Collection[str] | None = Non
     ]
     if not shown:
         return {_STATS_COUNT: "0"}
-    return {_STATS_COLUMNS: ",".join(quoted(name) for name in shown)}
+    return {_STATS_COLUMNS: ",".join(spark_name(name) for name in shown)}
 
 
 def reconcile_properties(spark: SparkSession, location: str, state: TableState, contract: Contract) -> bool:
@@ -163,13 +164,13 @@ def reconcile_properties(spark: SparkSession, location: str, state: TableState, 
     As far as its columns are there; `complete_properties` does the rest. A constraint that the contract no longer has,
     or has otherwise, is dropped, or Delta would stop the write and print the row.
     """
-    table = f"delta.{quoted(location)}"
+    table = f"delta.{spark_name(location)}"
     changed = False
     wanted = constraints(contract)
     for key, text in state.configuration.items():
         name = key.removeprefix(_CONSTRAINT)
         if key.startswith(_CONSTRAINT + "mesh_") and not same_condition(wanted.get(name), text):
-            spark.sql(f"alter table {table} drop constraint if exists {quoted(name)}")
+            spark.sql(f"alter table {table} drop constraint if exists {spark_name(name)}")
             changed = True
     defaults = {_CHANGE_DATA_FEED: "false"}
     for key, text in (_statistics_property(contract, state.data_columns) | _change_data_property(contract)).items():
@@ -198,4 +199,4 @@ def complete_properties(
 
 def _set_property(spark: SparkSession, location: str, key: str, text: str) -> None:
     escaped = text.replace("'", "\\'")
-    spark.sql(f"alter table delta.{quoted(location)} set tblproperties ('{key}' = '{escaped}')")
+    spark.sql(f"alter table delta.{spark_name(location)} set tblproperties ('{key}' = '{escaped}')")

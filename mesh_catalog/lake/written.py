@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_catalog.lake.checks import quoted
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.lake.storage import open_delta
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["pending_frame", "read_added", "read_staying", "removed_rows"]
 
 def read_added(spark: SparkSession, pending: PendingCommit, location: str, columns: Sequence[Column]) -> DataFrame:
     """The rows of the added files in these columns; values of partition columns come from the files' paths."""
-    schema = ", ".join(f"{quoted(column.name)} {column.spark_type}" for column in columns)
+    schema = ", ".join(f"{spark_name(column.name)} {column.spark_type}" for column in columns)
     if not pending.files:
         return spark.createDataFrame([], schema)
     return spark.read.schema(schema).option("basePath", location).parquet(*(file.path for file in pending.files))
@@ -50,7 +50,7 @@ def pending_frame(spark: SparkSession, pending: PendingCommit, location: str, co
     there = set(staying.columns)
     return staying.select(
         *(
-            F.col(quoted(column.name)).cast(column.spark_type)
+            F.col(spark_name(column.name)).cast(column.spark_type)
             if column.name in there
             else F.lit(None).cast(column.spark_type).alias(column.name)
             for column in columns

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mesh_catalog.contracts.types import is_numeric
 from mesh_catalog.errors import GateRefusedError, InputError, listed, nearest
 from mesh_catalog.specs import ModelKind
 
@@ -42,7 +43,6 @@ CATEGORY_LIMIT = 1_000
 _ROWS_A_WORKER = 100_000
 """Rows that one xgboost worker takes before a second pays for itself; fewer workers make fewer different sums."""
 _CAST = re.compile(r" as `__([^`]+)`")
-_NUMBERS = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def feature_kind(name: str, spark_type: str) -> Literal["number", "category"]:
         InputError: It cannot be: a date, a timestamp, or something nested.
     """
     base = spark_type.split("(")[0]
-    if base in _NUMBERS:
+    if base == "boolean" or is_numeric(base):
         return "number"
     if base in ("string", "char", "varchar"):
         return "category"

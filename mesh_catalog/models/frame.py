@@ -16,6 +16,7 @@ from mesh_catalog.access.gate import Ticket, request_read
 from mesh_catalog.contracts.contract import Column, Contract, WriteMode
 from mesh_catalog.contracts.odcs_writing import contract_document
 from mesh_catalog.contracts.rules import implied_rules
+from mesh_catalog.contracts.types import is_numeric
 from mesh_catalog.errors import InputError, listed, nearest
 from mesh_catalog.features.join import join_point_in_time
 from mesh_catalog.lake.consent import consent_of, consenting_rows
@@ -34,8 +35,6 @@ __all__ = ["MODEL_VERSION", "SCORE", "SPLIT", "Frame", "FramePlan", "ViewPlan", 
 
 SPLIT, SCORE, MODEL_VERSION = "split", "score", "model_version"
 _TIMES = ("date", "timestamp", "timestamp_ntz")
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-_LABELS: Mapping[ModelKind, tuple[str, ...]] = {"binary": ("boolean", *_NUMBERS), "regression": _NUMBERS}
 _ASKED: Mapping[ModelKind, str] = {
     "binary": "A binary target is 0 or 1, or a boolean",
     "regression": "The target of a regression is a number",
@@ -139,7 +138,7 @@ def plan_frame(mesh: Mesh, model: ModelSpec) -> FramePlan:
     contracts = {name: mesh.workspace.product(name).contract for name in model.input_products}
     source = contracts[model.target_product]
     target = _required(model, source, model.target, "target")
-    if target.spark_type.split("(")[0] not in _LABELS[model.kind]:
+    if not is_numeric(target.spark_type) and (model.kind, target.spark_type) != ("binary", "boolean"):
         raise InputError(
             f"{model.name}: the target '{target.name}' is {target.spark_type}. "
             f"{_ASKED[model.kind]}: make it so in the product's transform."

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, and_, case, collate, or_
-from sqlalchemy.sql.sqltypes import String
+from sqlalchemy import Connection, Table, and_, case, or_
 
-from mesh_catalog.catalog.store import dialect_insert
+from mesh_catalog.catalog.store import dialect_insert, in_bytes
 
 __all__ = ["Rule", "batches", "merge_rows"]
 
@@ -51,7 +50,7 @@ def merge_rows(
 
 
 def _merged(connection: Connection, known: Any, told: Any, rule: Rule) -> Any:
-    left, right = _ordered(connection, known), _ordered(connection, told)
+    left, right = in_bytes(connection, known), in_bytes(connection, told)
     wins = right > left if rule == "greatest" else right < left
     return case((known.is_(None), told), (wins, told), else_=known)
 
@@ -60,15 +59,8 @@ def _is_newer(connection: Connection, table: Table, told: Any, names: Sequence[s
     found: list[Any] = []
     for index, name in enumerate(names):
         same = [told[earlier] == table.c[earlier] for earlier in names[:index]]
-        found.append(and_(*same, _ordered(connection, told[name]) > _ordered(connection, table.c[name])))
+        found.append(and_(*same, in_bytes(connection, told[name]) > in_bytes(connection, table.c[name])))
     return or_(*found)
-
-
-def _ordered(connection: Connection, column: Any) -> Any:
-    """Text in the order of its bytes, whatever the language of the database."""
-    if connection.dialect.name == "postgresql" and isinstance(column.type, String):
-        return collate(column, "C")
-    return column
 
 
 def batches(items: Iterable[Any]) -> Iterator[list[Any]]:

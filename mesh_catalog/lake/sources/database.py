@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError, SettingsError, StorageError
 from mesh_catalog.lake.sources.batch import SourceBatch
 
@@ -123,10 +124,10 @@ def _increment(
     if low is not None and _order(text) <= _order(low):
         return None
     frame = _frame(spark, database, options)
-    kind = frame.schema[str(column)].dataType
-    rows = frame.filter(F.col(f"`{column}`") <= F.lit(text).cast(kind))
+    kind, value = frame.schema[str(column)].dataType, F.col(spark_name(str(column)))
+    rows = frame.filter(value <= F.lit(text).cast(kind))
     if low is not None:
-        rows = rows.filter(F.col(f"`{column}`") > F.lit(low).cast(kind))
+        rows = rows.filter(value > F.lit(low).cast(kind))
     return prefix + text, rows
 
 

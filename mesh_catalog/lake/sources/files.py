@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mesh_catalog.contracts.classification import suspect_name
+from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.errors import InputError
-from mesh_catalog.lake.checks import quoted
 from mesh_catalog.lake.sources.arrivals import SourceFile, require_unchanged, spark_paths
 from mesh_catalog.lake.sources.batch import BROKEN_METRIC, SourceBatch
 from mesh_catalog.lake.sources.layout import by_column_order, check_parquet
@@ -67,7 +67,7 @@ def _text_batch(
 
     groups = by_column_order(spark, source, files)
     read = [_records(spark, source, order, group) for order, group in groups.items()]
-    flagged = [frame.select(*map(quoted, source.columns), _broken(source).alias(_CORRUPT)) for frame in read]
+    flagged = [frame.select(*map(spark_name, source.columns), _broken(source).alias(_CORRUPT)) for frame in read]
     rows, observation = without_broken_rows(reduce(DataFrame.unionAll, flagged), F.col(_CORRUPT))
     broken = [
         _broken_rows(spark, workspace, source, frame, group) for frame, group in zip(read, groups.values(), strict=True)
@@ -83,7 +83,7 @@ def _text_batch(
 
 
 def _records(spark: SparkSession, source: SourceSpec, order: Sequence[str], files: Sequence[SourceFile]) -> DataFrame:
-    fields = [f"{quoted(name)} {source.columns[name]}" for name in order]
+    fields = [f"{spark_name(name)} {source.columns[name]}" for name in order]
     reader = (
         spark.read.schema(", ".join([*fields, f"{_CORRUPT} string"]))
         .option("mode", "PERMISSIVE")
@@ -106,7 +106,7 @@ def _undecodable(source: SourceSpec) -> list[Column]:
     from pyspark.sql import functions as F
 
     texts = [name for name, kind in source.columns.items() if kind == "string"]
-    return [F.coalesce(F.contains(F.col(quoted(name)), F.lit(_UNDECODABLE)), F.lit(False)) for name in texts]
+    return [F.coalesce(F.contains(F.col(spark_name(name)), F.lit(_UNDECODABLE)), F.lit(False)) for name in texts]
 
 
 def _broken_rows(
@@ -115,7 +115,7 @@ def _broken_rows(
     """file, line, reason, raw of the rows that cannot be read; nothing runs until somebody asks."""
     from pyspark.sql import functions as F
 
-    values = reduce(operator.add, (F.col(quoted(name)).isNotNull().cast("int") for name in source.columns))
+    values = reduce(operator.add, (F.col(spark_name(name)).isNotNull().cast("int") for name in source.columns))
     reason = F.when(
         F.col(_CORRUPT).isNotNull(),
         F.concat(
