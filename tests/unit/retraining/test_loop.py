@@ -156,6 +156,7 @@ def test_a_refused_challenger_is_compared_again_while_the_cooldown_lasts_and_no_
         ):
             arrived(mesh, day)
             assert plan_retraining(mesh, model).again is not None
+            assert turn(mesh, trainer, model=model, stop=lambda: True).step == "trained"
             result = turn(mesh, trainer, model=model)
             assert (result.action, result.challenger) == (action, 2)
             assert any("compares v2, which the gate refused" in reason for reason in result.reasons)
