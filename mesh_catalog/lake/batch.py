@@ -213,20 +213,28 @@ def _looked_at(write: Write, audit: Audit) -> Iterator[Write]:
 
 @contextmanager
 def _told_errors(batch: Batch) -> Iterator[None]:
-    """What Spark or the storage raises in this block becomes an error of ours."""
+    """What Spark or the storage raises in this block becomes an error of ours; a conflict where the table moved on."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
+    except StorageError as error:
+        if _is_overtaken(batch):  # whoever came first deletes what others staged: rows that are gone are no fault
+            raise conflict(batch.product) from error
+        raise
     except MeshError:
         raise
     except (PySparkException, Py4JJavaError, OSError) as error:
         raise _write_error(batch, error) from error
 
 
+def _is_overtaken(batch: Batch) -> bool:
+    return read_table_state(batch.product, batch.location).transaction != batch.state.transaction
+
+
 def _write_error(batch: Batch, error: Exception) -> MeshError:
-    if is_conflict(error) or read_table_state(batch.product, batch.location).transaction != batch.state.transaction:
+    if is_conflict(error) or _is_overtaken(batch):
         return conflict(batch.product)
     condition = spark_condition(error) or ""
     failure = storage_failure(error)

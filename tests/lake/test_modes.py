@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 from pyspark import inheritable_thread_target
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from mesh_catalog.catalog.lineage import lineage
 from mesh_catalog.catalog.runs import read_checks, read_runs, read_versions
 from mesh_catalog.contracts.contract import Contract
 from mesh_catalog.errors import BatchRefusedError, ConflictError, InputError
-from mesh_catalog.lake import frames
+from mesh_catalog.lake import batch, frames
+from mesh_catalog.lake.staging import staged
 from mesh_catalog.specs import Interval
 
 from .conftest import ORDERS, Shop, order
@@ -269,6 +271,29 @@ def test_killed_between_commit_and_catalog_the_next_publish_repairs_the_catalog(
     assert [(one.version, one.mode, one.rows, one.kept_from) for one in records] == [(0, mode, 1, 0), (1, mode, 2, 0)]
     assert records[1].total_rows == len(states.rows(contract))
     assert not list(states.location(contract).glob("_staging/*"))
+
+
+def test_rows_that_were_staged_and_deleted_by_who_came_first_are_a_conflict(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = states_contract("upsert")
+    states.publish(contract, [(1, f"{A} 01", "a")])
+
+    @contextmanager
+    def overtaken(rows: DataFrame, location: str, *, transaction: int) -> Iterator[str]:
+        with staged(rows, location, transaction=transaction) as folder:
+            monkeypatch.undo()
+            states.publish(contract, [(2, f"{A} 02", "b")])
+            for part in Path(folder).glob("part-*"):  # its deletion is half way
+                part.unlink()
+            yield folder
+
+    monkeypatch.setattr(batch, "staged", overtaken)
+    with pytest.raises(ConflictError, match="at the same time"):
+        states.publish(contract, [(3, f"{A} 03", "c")])
+    assert states.rows(contract) == [(1, "a"), (2, "b")]
+    states.publish(contract, [(3, f"{A} 03", "c")])
+    assert states.rows(contract) == [(1, "a"), (2, "b"), (3, "c")]
 
 
 def test_lineage_knows_the_columns_of_an_upsert(shop: Shop) -> None:
