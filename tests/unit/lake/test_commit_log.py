@@ -20,6 +20,11 @@ def commit(folder: Path, number: int) -> None:
     write_deltalake(str(folder), pa.table({"k": [number]}), mode="append", commit_properties=told)
 
 
+def commit_each(folder: Path) -> None:
+    for number in range(1, COMMITS):
+        commit(folder, number)
+
+
 def test_a_commit_that_came_after_the_table_was_opened_shifts_no_number(tmp_path: Path) -> None:
     for number in range(3):
         commit(tmp_path, number)
@@ -33,7 +38,7 @@ def test_a_commit_that_came_after_the_table_was_opened_shifts_no_number(tmp_path
 def test_each_run_has_its_own_version_while_others_commit(tmp_path: Path) -> None:
     commit(tmp_path, 0)
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(lambda: [commit(tmp_path, number) for number in range(1, COMMITS)])
+        writing = pool.submit(commit_each, tmp_path)
         newest = 0
         while newest < COMMITS - 1:
             state = read_table_state("shop.orders", str(tmp_path))
