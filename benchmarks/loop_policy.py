@@ -50,6 +50,18 @@ class Turn:
     """Mean loss of champion and challenger on the gate's rows."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Challenger:
+    """A model that the gate refused."""
+
+    model: Model
+    learned: slice
+    fresh: bool
+    """It learned since a drift."""
+    known: int
+    """Minute up to which labels were known when it was trained."""
+
+
 @dataclass(kw_only=True)
 class _Memory:
     """What the catalog would hold."""
@@ -58,6 +70,8 @@ class _Memory:
     trainings: list[Training] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     review: str | None = None
+    refused: _Challenger | None = None
+    """Of the newest training."""
 
 
 class Loop(Never):
@@ -111,7 +125,15 @@ class Loop(Never):
                 gate=turn.losses,
             )
             before, *earlier = self.memory.trainings
+            if turn.outcome == "reject":
+                training = replace(training, refused=self.trainings)
             self.memory.trainings = [training, replace(before, recovery=decision.recovery), *earlier]
+        elif decision.again is not None and self.memory.refused is not None:
+            turn = self._look_again(past, decision, self.memory.refused)
+            looked = replace(decision.again, looked_at=clock)
+            if turn.outcome == "promote":
+                looked = replace(looked, outcome="promote", refused=None, gate=turn.losses)
+            self.memory.trainings[0] = looked
         self.memory.turns.append(turn)
 
     def _span(self) -> timedelta:
@@ -175,17 +197,29 @@ class Loop(Never):
             since = int((decision.data_from - at(0)) / MINUTE)
             found = past.rows(since, end)
             start = since if found.stop - found.start >= self.spec.retrain.since_rows else start
-        rows = past.rows(end, past.known)
-        challenger = self.trainer.fit(start, end)
+        challenger = _Challenger(
+            model=self.trainer.fit(start, end),
+            learned=past.stream.rows(max(start, 0), end),
+            fresh=start > end - self.window,
+            known=past.known,
+        )
         self.trainings += 1
-        share = self._better_share(past, rows, challenger)
-        lost = [float(self._losses(past, rows, model).mean()) for model in (self.model, challenger)]
+        self.memory.refused = challenger
+        return self._gate(past, decision, challenger, past.rows(end, past.known), refused="reject")
+
+    def _look_again(self, past: Past, decision: Decision, challenger: _Challenger) -> Turn:
+        """Compare a challenger that was refused on the rows that came since."""
+        return self._gate(past, decision, challenger, past.rows(challenger.known, past.known), refused="keep")
+
+    def _gate(self, past: Past, decision: Decision, challenger: _Challenger, rows: slice, *, refused: str) -> Turn:
+        share = self._better_share(past, rows, challenger.model)
         if share is None or share < self.spec.gate.beats_champion:
-            return Turn(minute=past.now, decision=decision, outcome="reject", better_share=share)
-        self.model, self._since = challenger, past.now
-        self._learned = past.stream.rows(max(start, 0), end)
-        kept = [] if start > end - self.window else self._past  # a new concept: what was lost before says nothing
-        self._past = [*kept, self._test_window(past.stream, past.known)]
+            return Turn(minute=past.now, decision=decision, outcome=refused, better_share=share)
+        lost = [float(self._losses(past, rows, model).mean()) for model in (self.model, challenger.model)]
+        self.model, self._since, self._learned = challenger.model, past.now, challenger.learned
+        kept = [] if challenger.fresh else self._past  # a new concept: what was lost before says nothing
+        self._past = [*kept, self._test_window(past.stream, challenger.known)]
+        self.memory.refused = None
         return Turn(
             minute=past.now, decision=decision, outcome="promote", better_share=share, losses=(lost[0], lost[1])
         )

@@ -129,11 +129,18 @@ def _planner(mesh: Mesh, *, asked: str | None, as_json: bool) -> Callable[[Model
     def plan(spec: ModelSpec) -> Decision:
         decision = plan_retraining(mesh, spec, asked=asked)
         if not as_json:
-            told = "would train" if decision.train else "would open a review" if decision.review else "would not train"
-            click.echo("\n".join([f"{spec.name}   {told}", *(f"  {reason}" for reason in decision.reasons)]))
+            click.echo("\n".join([f"{spec.name}   {_would(decision)}", *(f"  {one}" for one in decision.reasons)]))
         return decision
 
     return plan
+
+
+def _would(decision: Decision) -> str:
+    if decision.train:
+        return "would train"
+    if decision.again is not None:
+        return f"would compare v{decision.again.refused} again"
+    return "would open a review" if decision.review else "would not train"
 
 
 def _turner(

@@ -15,6 +15,7 @@ from mesh_catalog.errors import BatchRefusedError, MeshError, RefusedError, Stor
 from mesh_catalog.lake.adopted_rules import judge_rows
 from mesh_catalog.lake.checks import failed_lines
 from mesh_catalog.lake.collect import FilesProfile, profile_batches, profiled_columns
+from mesh_catalog.lake.commit_log import read_commits
 from mesh_catalog.lake.foreign import count_rows, open_foreign, stream_rows, table_columns
 from mesh_catalog.lake.profiles import store_profile
 
@@ -30,6 +31,8 @@ __all__ = ["PROFILED_BYTES", "note_newest_version"]
 PROFILED_BYTES = 8 * 2**30
 """Of data files, up to which a table is looked through in this process; a larger one has no profile, and no rule on
 its rows is checked."""
+_LATE = 100
+"""So many commits may come while one is looked at; its time is that of the look where there are more."""
 
 
 def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
@@ -92,7 +95,7 @@ def note_newest_version(mesh: Mesh, contract: Contract) -> VersionRecord | None:
         event_to=found.event_to if found else None,
         profile_digest=profile.digest if profile else None,
         profile_path=store_profile(own_folder(mesh.settings, product), run, profile) if profile else None,
-        committed_at=_committed_at(table),
+        committed_at=_committed_at(table, version),
         kept_from=version,
     )
     origin = f"delta {location} v{version}"
@@ -155,6 +158,7 @@ def _readers(latest: VersionRecord | None) -> str:
     return f"Readers stay on v{latest.version}" if latest else "Nobody reads it yet"
 
 
-def _committed_at(table: DeltaTable) -> datetime:
-    entries = table.history(1)
-    return datetime.fromtimestamp(int(entries[0]["timestamp"]) / 1000, UTC) if entries else datetime.now(UTC)
+def _committed_at(table: DeltaTable, version: int) -> datetime:
+    """When others wrote a version; they may have written more since it was looked at."""
+    times = {int(entry["version"]): int(entry["timestamp"]) for entry in read_commits(table, _LATE)}
+    return datetime.fromtimestamp(times[version] / 1000, UTC) if version in times else datetime.now(UTC)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mesh_catalog.errors import InputError, StorageError, listed
+from mesh_catalog.lake.commit_log import read_commits
 from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.foreign import plain_type, unread_features
 from mesh_catalog.lake.storage import filesystem_of, open_delta, path_within
@@ -262,9 +263,8 @@ def _added_files(ticket: Ticket, first: int) -> set[str]:
     A compaction in between rewrites old rows and new ones into one file, and so does a removal of rows without consent;
     the versions before it and after it are looked at apart: what each publish added counts, also where it was replaced.
     """
-    table = open_table(ticket)
     with storage_errors(ticket):
-        log = table.history(None)
+        log = read_commits(open_delta(ticket.location))
     compacted = [int(entry["version"]) for entry in log if _rewrites(entry)]
     added: set[str] = set()
     start = first

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh_catalog.errors import StorageError
+from mesh_catalog.lake.commit_log import read_commits
 from mesh_catalog.lake.storage import open_delta
 from mesh_catalog.lake.upkeep_report import SMALL_FILE_BYTES, TableFiles
 
@@ -25,7 +26,6 @@ __all__ = ["compact", "sort_columns"]
 _TARGET_FILE_BYTES: Final = 128 * 1024 * 1024
 _UNSORTED_RATIO: Final = 0.25
 """Sort again from this share of files that came since."""
-_HISTORY: Final = 1_000_000
 
 
 def sort_columns(location: str, files: TableFiles, cluster_by: tuple[str, ...]) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def sort_columns(location: str, files: TableFiles, cluster_by: tuple[str, ...]) 
 
     table = open_delta(location)
     wanted = json.dumps(list(cluster_by)).replace(" ", "")
-    for entry in table.history(_HISTORY):
+    for entry in read_commits(table):
         if entry.get("operation") == "OPTIMIZE" and _sorted_by(entry) == wanted:
             known = set(open_delta(location, version=int(entry["version"])).file_uris())
             new = [path for path in table.file_uris() if path not in known]

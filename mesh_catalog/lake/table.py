@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mesh_catalog.contracts.spark_names import spark_name
 from mesh_catalog.lake.checks import constraints
 from mesh_catalog.lake.collect import column_kind
+from mesh_catalog.lake.commit_log import read_commits
 from mesh_catalog.lake.constraints import add_constraints, same_condition
 from mesh_catalog.lake.damage import table_error
 from mesh_catalog.lake.storage import open_delta, storage_options
@@ -88,13 +89,14 @@ def read_table_state(product: str, location: str, *, history: int = 20) -> Table
         if not DeltaTable.is_deltatable(location, options):
             return TableState(version=None)
         table = open_delta(location)
+        commits = _commits(table, history)
         return TableState(
             version=table.version(),
             transaction=table.transaction_version(product) or 0,
             configuration=dict(table.metadata().configuration),
             columns=tuple(field.name for field in table.schema().fields),
             partition_columns=tuple(table.metadata().partition_columns),
-            commits=_commits(table, history),
+            commits=commits,
         )
     except TableNotFoundError:
         return TableState(version=None)
@@ -106,7 +108,7 @@ def _commits(table: DeltaTable, count: int) -> tuple[Commit, ...]:
     """Those of our runs, but for runs that were undone."""
     reach = count
     while True:
-        entries = table.history(reach)
+        entries = read_commits(table, reach)
         undone = {_metadata(entry, "mesh_undo") for entry in entries}
         commits = [commit for commit in map(_commit, entries) if commit and commit.run_id not in undone]
         if len(commits) >= count or len(entries) < reach:

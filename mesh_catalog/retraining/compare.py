@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +80,18 @@ def compare_versions(
     champion: int,
     challenger: int,
     obliged: bool = False,
+    again: bool = False,
 ) -> Comparison:
     """Score the challenger's test rows with both models and see how sure the difference is.
 
     Args:
         obliged: The champion must not stay: the challenger need only not be surely worse.
+        again: Not its test rows, which it was refused on, but the labelled rows that came since.
 
     Raises:
         NotFoundError: A version is not in the catalog.
         InputError: The gate names a column that the model's rows do not have.
-        GateRefusedError: The rows hold one class only.
+        GateRefusedError: There are no rows, or they hold one class only.
     """
     from mesh_catalog.models.compare import check_gate, paired_bootstrap
     from mesh_catalog.models.evaluate import row_losses
@@ -96,7 +99,7 @@ def compare_versions(
 
     gate = model.gate
     older, newer = _version(mesh, model, champion), _version(mesh, model, challenger)
-    rows = _test_rows(spark, mesh, model, newer)
+    rows = (_later_rows if again else _test_rows)(spark, mesh, model, newer)
     registry = open_registry(mesh.settings)
     pipelines = [registry.load_pipeline(one.mlflow_run_id) for one in (older, newer)]
     sample = _sampled(model, rows, pipelines)
@@ -142,7 +145,22 @@ def _test_rows(spark: SparkSession, mesh: Mesh, model: ModelSpec, version: Model
     from mesh_catalog.lake.read import read_table
 
     ticket = request_read(mesh, model.training_name, purpose="train", version=version.training_version)
-    rows = read_table(spark, ticket).filter("split = 'test'")
+    return _with_columns(model, read_table(spark, ticket).filter("split = 'test'"))
+
+
+def _later_rows(spark: SparkSession, mesh: Mesh, model: ModelSpec, version: ModelVersionRecord) -> DataFrame:
+    """The labelled rows after the newest one of what a version was made of."""
+    from mesh_catalog.catalog.versions import read_versions
+    from mesh_catalog.models.frame import build_frame
+
+    frames = read_versions(mesh.catalog, model.training_name)
+    ends = next((one.event_to for one in frames if one.version == version.training_version), None)
+    if ends is None:
+        raise NotFoundError(f"{model.name}: what v{version.version} learned from is not in the catalog.")
+    return _with_columns(model, build_frame(spark, mesh, model, start=ends + timedelta.resolution).data)
+
+
+def _with_columns(model: ModelSpec, rows: DataFrame) -> DataFrame:
     for name, key in required_columns(model.gate.slices, model.gate.fairness).items():
         if name not in rows.columns:
             raise InputError(

@@ -55,6 +55,15 @@ class Training:
     """Mean loss of the champion and of its challenger on the gate's rows."""
     recovery: Recovery | None = None
     """How it went on, as it stood when the next training was decided."""
+    refused: int | None = None
+    """The version that the gate refused for its score alone: on more rows it may show what it could not on few."""
+    looked_at: datetime | None = None
+    """The clock when its challenger was last compared again; of one that was promoted by that, when it took over."""
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """What came later was scored by the model that this training brought, if it brought one."""
+        return self.looked_at if self.outcome == "promote" and self.looked_at is not None else self.at
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from mesh_catalog.access.mesh import Mesh
+    from mesh_catalog.retraining.facts import Facts
     from mesh_catalog.retraining.trainer import Rollout, Trainer
     from mesh_catalog.specs import ModelSpec
 
@@ -153,12 +154,9 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
     if decision.train:
         since = _learn_since(mesh, model, decision, tell)
         state = {
+            **_begun(facts, decision),
             "reasons": list(reasons),
-            "triggers": [
-                {"kind": one.kind, "reason": one.reason, "evidence": dict(one.evidence)} for one in decision.triggers
-            ],
             "answers": list(decision.answers),
-            "clock": facts.clock.isoformat() if facts.clock else None,
             "search": list(decision.search),
             "fits": decision.fits,
             "data_from": since.isoformat() if since else None,
@@ -167,10 +165,23 @@ def _begin(mesh: Mesh, model: ModelSpec, tell: Callable[[str], None]) -> Retrain
         }
         asked = [one.id for one in facts.requests]
         return begin_retraining(mesh.catalog, model.name, state, requests=asked)
+    if decision.again is not None:
+        look = {**_begun(facts, decision), "again": decision.again.id, "challenger": decision.again.refused}
+        return begin_retraining(mesh.catalog, model.name, {**look, "champion": champion}, step="trained")
     review = _open_review(mesh, model, decision) if decision.review else facts.review
     if decision.review and review is not None:
         tell(f"opened the review {review[:8]}")
     return RetrainResult(model=model.name, action="keep", reasons=decision.reasons, champion=champion, review=review)
+
+
+def _begun(facts: Facts, decision: Decision) -> dict[str, Any]:
+    return {
+        "reasons": list(decision.reasons),
+        "triggers": [
+            {"kind": one.kind, "reason": one.reason, "evidence": dict(one.evidence)} for one in decision.triggers
+        ],
+        "clock": facts.clock.isoformat() if facts.clock else None,
+    }
 
 
 def _learn_since(mesh: Mesh, model: ModelSpec, decision: Decision, tell: Callable[[str], None]) -> datetime | None:

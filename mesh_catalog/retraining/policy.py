@@ -2,6 +2,8 @@
 
     triggers → an open review → cooldown → patience → budget → train
 
+While the cooldown lasts, a challenger that the gate refused is looked at again: that costs no training.
+
 Whoever asks by hand, and an erasure, are heard at once: neither waits for windows, cooldown, budget or a review.
 """
 
@@ -39,6 +41,8 @@ class Decision:
     """How many models may be fitted, a search's included; None: no budget is set."""
     review: bool = False
     """Not to train but to ask a person: the last trainings did not help."""
+    again: Training | None = None
+    """Not to train but to compare the challenger of this training again, on the rows that came since."""
     data_from: datetime | None = None
     """Where the alarm began, for the window policy `since_drift`."""
     unhelpful: tuple[Training, ...] = ()
@@ -79,7 +83,12 @@ def decide(facts: Facts, policy: RetrainSpec) -> Decision:
         return kept(f"waits for the review {facts.review[:8]}; close it: mesh review close {facts.review[:8]}")
     ends = _cooldown_ends(facts, policy)
     if ends is not None:
-        return kept(f"cooldown until {ends:%Y-%m-%d %H:%M} of event time")
+        waits = kept(f"cooldown until {ends:%Y-%m-%d %H:%M} of event time")
+        again = None if waits.obliged else _refused(facts)
+        if again is None:
+            return waits
+        why = f"compares v{again.refused}, which the gate refused, on the rows that came since"
+        return replace(waits, reasons=(*waits.reasons, why), again=again)
     if len(unhelpful) >= policy.patience:
         return kept(f"{_told(unhelpful)}: a person has to look", review=True)
     if left == 0:
@@ -100,6 +109,15 @@ def decide(facts: Facts, policy: RetrainSpec) -> Decision:
         unhelpful=unhelpful,
         recovery=recovery,
     )
+
+
+def _refused(facts: Facts) -> Training | None:
+    """The newest training, where its challenger may be looked at again: once a window."""
+    newest = next(iter(facts.trainings), None)
+    if newest is None or newest.refused is None or facts.clock is None:
+        return None
+    since = newest.looked_at or newest.at
+    return newest if since is not None and facts.clock >= since + facts.window else None
 
 
 def unhelpful_trainings(trainings: Sequence[Training], *, wins_back: float) -> list[Training]:

@@ -144,11 +144,17 @@ def _trainings(mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionReco
     }
     found = []
     later: RetrainingRecord | None = None
+    looks: dict[str, RetrainingRecord] = {}
     for record in sorted(read_retrainings(mesh.catalog, model.name), key=lambda one: one.started_at, reverse=True):
-        told = record.state.get("clock")
-        at = datetime.fromisoformat(told) if told else made.get(record.id)
+        if "again" in record.state:
+            looks.setdefault(record.state["again"], record)
+            continue
+        at = _clock(record) or made.get(record.id)
         recovery = later.state.get("recovery") if later else None
-        training = _training(record, at, taken_back, looked_at)
+        look = looks.get(record.id)
+        training = _training(record, at, taken_back, looked_at, look=look)
+        if training.outcome == "reject":
+            training = replace(training, refused=_refused(mesh, model, versions, look or record))
         found.append(
             (record.started_at, replace(training, recovery=Recovery.from_state(recovery)) if recovery else training)
         )
@@ -165,10 +171,19 @@ def _training(
     at: datetime | None,
     taken_back: Mapping[int | None, datetime],
     looked_at: datetime | None,
+    *,
+    look: RetrainingRecord | None,
 ) -> Training:
-    outcome: Any = record.outcome or "open"
-    back = taken_back.get(record.state.get("challenger"))
-    if outcome == "promote" and back is not None and record.finished_at is not None and back >= record.finished_at:
+    """
+    Args:
+        taken_back: Versions and when they were rolled back.
+        looked_at: When a person last closed a review.
+        look: The newest time that its challenger was compared again.
+    """
+    decided = look if look is not None and look.outcome == "promote" else record
+    outcome: Any = decided.outcome or "open"
+    back = taken_back.get(decided.state.get("challenger"))
+    if outcome == "promote" and back is not None and decided.finished_at is not None and back >= decided.finished_at:
         outcome = "rollback"
     answers = [*record.state.get("answers", ()), record.state.get("verdict")]
     return Training(
@@ -179,8 +194,33 @@ def _training(
         answers=frozenset(one for one in answers if one),
         reviewed=looked_at is not None and record.started_at <= looked_at,
         alarm=_alarm(record),
-        gate=_gate(record),
+        gate=_gate(decided),
+        looked_at=_clock(look) if look else None,
     )
+
+
+def _clock(record: RetrainingRecord) -> datetime | None:
+    """Of the decision that began it; None of one from before it was kept."""
+    told = record.state.get("clock")
+    return datetime.fromisoformat(told) if told else None
+
+
+def _refused(
+    mesh: Mesh, model: ModelSpec, versions: Sequence[ModelVersionRecord], record: RetrainingRecord
+) -> int | None:
+    """The version that a retraining's gate refused for its score alone, or for want of rows that show anything.
+
+    None where more than the score was missing, a person or a rollout said no, it is champion by now, or an input has
+    another contract since.
+    """
+    told = record.state.get("comparison")
+    number = record.state.get("challenger")
+    if told is not None and (told.get("unmet") or told.get("better_share", 0) >= told.get("needed_share", 0)):
+        return None
+    made = [one for one in versions if one.version == number]
+    if not made or number == read_alias(mesh.catalog, model.name, "champion") or _changed_contracts(mesh, model, made):
+        return None
+    return made[0].version
 
 
 def _alarm(record: RetrainingRecord) -> Alarm | None:

@@ -60,7 +60,7 @@ def recovery_of(training: Training, windows: Sequence[WindowVerdict]) -> Recover
     Args:
         windows: Verdicts, of several kinds; those since the training, that say a loss, are looked at.
     """
-    alarm, at, gate = training.alarm, training.at, training.gate
+    alarm, at, gate = training.alarm, training.seen_until, training.gate
     if training.outcome != "promote" or alarm is None or at is None or gate is None or alarm.loss <= alarm.before:
         return None
     since = [one for one in windows if one.loss is not None and one.end is not None and one.end > at]

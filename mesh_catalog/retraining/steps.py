@@ -23,7 +23,7 @@ from mesh_catalog.catalog.decisions import (
 from mesh_catalog.catalog.models import read_alias
 from mesh_catalog.catalog.reviews import open_review
 from mesh_catalog.catalog.store import utc_now
-from mesh_catalog.errors import ConflictError, MeshError, StorageError
+from mesh_catalog.errors import ConflictError, GateRefusedError, MeshError, StorageError
 from mesh_catalog.retraining.approval import approval_needed
 from mesh_catalog.retraining.compare import Comparison
 from mesh_catalog.retraining.search import Variant, draw_variants, plain_variant
@@ -130,13 +130,17 @@ def _chosen(turn: Turn, record: RetrainingRecord) -> Variant | RetrainingRecord:
 
 
 def _compare(turn: Turn, record: RetrainingRecord) -> RetrainingRecord:
-    comparison = turn.trainer.compare(
-        turn.mesh,
-        turn.model,
-        champion=int(record.state["champion"]),
-        challenger=int(record.state["challenger"]),
-        obliged=bool(record.state.get("obliged")),
-    )
+    try:
+        comparison = turn.trainer.compare(
+            turn.mesh,
+            turn.model,
+            champion=int(record.state["champion"]),
+            challenger=int(record.state["challenger"]),
+            obliged=bool(record.state.get("obliged")),
+            again="again" in record.state,
+        )
+    except GateRefusedError as error:  # the rows stay what they are: another try would tell the same
+        return _settle(turn, record, "reject", (str(error),))
     turn.tell(comparison.sentence)
     return _written(turn, record, "compared", comparison=comparison.to_state(), tries=0)
 

@@ -31,11 +31,17 @@ class Trainer(Protocol):
     def train(self, mesh: Mesh, model: ModelSpec, *, retraining_id: str) -> int:
         """Train and register the challenger of a retraining, once: a second call tells the first one's version."""
 
-    def compare(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool) -> Comparison:
+    def compare(
+        self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool, again: bool = False
+    ) -> Comparison:
         """Both versions on the newest rows, which neither has learned from; by the model's gate.
 
         Args:
             obliged: The champion must not stay: the challenger need only not be surely worse.
+            again: On the rows that came since the challenger was made and compared.
+
+        Raises:
+            GateRefusedError: These rows are none, or of one class only: they show nothing.
         """
 
 
@@ -67,5 +73,9 @@ class SparkTrainer:
         )
         return trained.version
 
-    def compare(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool) -> Comparison:
-        return compare_versions(self.session(), mesh, model, champion=champion, challenger=challenger, obliged=obliged)
+    def compare(
+        self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool, again: bool = False
+    ) -> Comparison:
+        return compare_versions(
+            self.session(), mesh, model, champion=champion, challenger=challenger, obliged=obliged, again=again
+        )

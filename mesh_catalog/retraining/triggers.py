@@ -113,7 +113,7 @@ def _losses(window: WindowVerdict) -> dict[str, float]:
 def new_windows(facts: Facts, kind: TriggerKind) -> list[WindowVerdict]:
     """The windows of a kind that could be judged and that no training has seen, newest first."""
     answered = {one for training in facts.trainings for one in training.answers}
-    seen_until = max((one.at for one in facts.trainings if one.at is not None), default=None)
+    seen_until = max((one.seen_until for one in facts.trainings if one.seen_until is not None), default=None)
     return [
         one
         for one in facts.windows

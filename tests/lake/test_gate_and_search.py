@@ -9,12 +9,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from mesh_catalog.catalog.models import read_model_versions
-from mesh_catalog.errors import InputError
+from mesh_catalog.errors import GateRefusedError, InputError
 from mesh_catalog.models.registry import open_registry
 from mesh_catalog.retraining.search import Variant
 from mesh_catalog.retraining.trainer import SparkTrainer
 from mesh_catalog.specs import FairnessGate, GateSpec, SliceGate, StabilityGate
-from tests.lake.test_models_train import START, open_shop
+from tests.lake.test_models_train import START, open_shop, payments
 
 
 @pytest.mark.slow
@@ -53,6 +53,12 @@ def test_a_candidate_is_tried_and_trained_and_compared_by_the_whole_gate(
         assert back.difference > 0
         assert back.needed_share == pytest.approx(0.05)
         assert not any("parts of the window" in one or "scoring takes" in one for one in back.unmet)
+        with pytest.raises(GateRefusedError):
+            trainer.compare(shop.mesh, shop.model, champion=1, challenger=2, obliged=False, again=True)
+        shop.publish("payments.transactions", payments(600, 90))
+        later = trainer.compare(shop.mesh, shop.model, champion=1, challenger=2, obliged=False, again=True)
+        assert later.rows == 90
+        assert later.difference < 0
         wrong = replace(model, gate=replace(gate, slices=SliceGate(by=("shp",))))
         with pytest.raises(InputError, match="gate.slices: 'shp' is no column of its rows. Did you mean 'shop'"):
             trainer.compare(shop.mesh, wrong, champion=1, challenger=2, obliged=False)

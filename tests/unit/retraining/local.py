@@ -42,6 +42,8 @@ class LocalTrainer:
 
     folder: Path
     better: bool = True
+    better_later: bool = False
+    """On rows that came since."""
     point: Point = lambda _name: None
 
     def try_out(self, mesh: Mesh, model: ModelSpec) -> float:
@@ -81,13 +83,15 @@ class LocalTrainer:
         del registry
         return number
 
-    def compare(self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool) -> Comparison:
+    def compare(
+        self, mesh: Mesh, model: ModelSpec, *, champion: int, challenger: int, obliged: bool, again: bool = False
+    ) -> Comparison:
         self.point("compare")
         rng = np.random.default_rng(challenger)
         labels = (np.arange(ROWS) % 2).astype(float)
         noise = rng.uniform(size=ROWS)
         weak, strong = np.clip(labels * 0.1 + noise * 0.9, 0, 1), np.clip(labels * 0.8 + noise * 0.2, 0, 1)
-        scores = (weak, strong) if self.better else (strong, weak)
+        scores = (weak, strong) if (self.better_later if again else self.better) else (strong, weak)
         found = paired_bootstrap(labels, *scores, metric=model.metric, samples=100)
         return Comparison(
             metric=model.metric,

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.errors import GateRefusedError, StorageError
 from mesh_catalog.models.registry import open_registry
 from mesh_catalog.retraining.judge import Stock
-from mesh_catalog.retraining.loop import RetrainResult, retrain_model
+from mesh_catalog.retraining.loop import RetrainResult, plan_retraining, retrain_model
 from mesh_catalog.retraining.search import RANGES, Variant, draw_variants, plain_variant
 from mesh_catalog.retraining.status import read_status
 from mesh_catalog.retraining.steps import TRIES
 from mesh_catalog.retraining.watch import until_stopped
 from mesh_catalog.specs import BudgetSpec, FeatureRef, ModelSpec, RetrainSpec
+from tests.unit.catalog.samples import NOON, publish
 from tests.unit.retraining.local import MODEL, OWNER, LocalTrainer, opened
 
 
@@ -137,6 +139,45 @@ def test_trainings_that_do_not_help_search_wider_within_the_budget_and_end_in_a_
         assert "waits for the review" in turn(mesh, worse, model=model).reasons[-1]
         close_review(mesh.catalog, review.id, resolution="looked", principal=OWNER)
         assert turn(mesh, worse, model=model).action == "reject"
+
+
+def test_a_refused_challenger_is_compared_again_while_the_cooldown_lasts_and_no_training_is_made_for_it(
+    root: Path,
+) -> None:
+    with opened(root) as mesh:
+        policy = RetrainSpec(on=("new_data",), new_versions=0, cooldown=timedelta(days=7))
+        model = replace(mesh.workspace.model(MODEL), approval="automatic", retrain=policy)
+        worse = LocalTrainer(root, better=False)
+        arrived(mesh, 0)
+        assert turn(mesh, worse, model=model).action == "reject"
+        assert turn(mesh, worse, model=model).action == "keep"  # nothing came since
+        for day, trainer, action in (
+            (1, worse, "reject"),
+            (2, replace(worse, point=nothing_to_compare), "reject"),
+            (3, replace(worse, better_later=True), "promote"),
+        ):
+            arrived(mesh, day)
+            assert plan_retraining(mesh, model).again is not None
+            assert turn(mesh, trainer, model=model, stop=lambda: True).step == "trained"
+            result = turn(mesh, trainer, model=model)
+            assert (result.action, result.challenger) == (action, 2)
+            assert any("compares v2, which the gate refused" in reason for reason in result.reasons)
+        assert read_alias(mesh.catalog, MODEL, "champion") == 2
+        assert len((root / "fits").read_text().split()) == 1
+        assert len(read_retrainings(mesh.catalog, MODEL)) == 4
+        arrived(mesh, 4)
+        assert turn(mesh, worse, model=model).reasons[-1].startswith("cooldown until")
+
+
+def nothing_to_compare(name: str) -> None:
+    if name == "compare":
+        raise GateRefusedError("the rows hold one class only")
+
+
+def arrived(mesh: Mesh, days: int) -> None:
+    """Rows of the model's input, so many days after the first."""
+    changes = {"event_to": NOON + timedelta(days=days), "contract_version": "1.0.0"}
+    publish(mesh.catalog, "payments.transactions", days, changes=changes)
 
 
 @dataclass

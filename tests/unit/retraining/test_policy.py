@@ -80,6 +80,33 @@ def test_a_cooldown_may_be_a_share_of_what_the_champion_learned_from_in_whole_wi
         assert decide(known, policy).train is train
 
 
+def test_while_the_cooldown_lasts_a_refused_challenger_is_looked_at_again_once_a_window() -> None:
+    policy = RetrainSpec(on=("drift", "contract"), cooldown=7 * DAY)
+    refused = trained(3, refused=2)
+    decision = decide(facts(True, trainings=[refused]), policy)
+    assert (decision.train, decision.again) == (False, refused)
+    assert "compares v2, which the gate refused" in decision.reasons[-1]
+    for days, again in ((0.5, False), (1, True)):
+        looked = replace(refused, looked_at=END - days * DAY)
+        assert (decide(facts(True, trainings=[looked]), policy).again is not None) is again
+    for known in (
+        facts(False, trainings=[refused]),
+        facts(True, trainings=[replace(refused, refused=None)]),
+        facts(True, trainings=[trained(1, "by_hand"), refused]),
+        facts(True, trainings=[refused], review="r1"),
+        facts(True, trainings=[refused], contracts=["shop.orders 1.0.0 → 2.0.0"]),
+    ):
+        assert decide(known, policy).again is None
+    after = decide(facts(True, trainings=[trained(7, refused=2)]), policy)
+    assert (after.train, after.again) == (True, None)
+
+
+def test_what_a_challenger_that_was_promoted_later_has_scored_begins_then() -> None:
+    late = trained(3, "promote", looked_at=END - DAY)
+    assert decide(facts(True, True, trainings=[late]), RetrainSpec()).train
+    assert not decide(facts(True, True, trainings=[late]), RetrainSpec(needed=2, of=2)).train
+
+
 def test_windows_that_a_training_has_seen_do_not_count_again() -> None:
     seen = facts(True, True, True, trainings=[trained(0.5, "promote")])
     assert not decide(seen, RetrainSpec(needed=2, of=2)).train

@@ -8,7 +8,13 @@ from datetime import timedelta
 import pytest
 
 from mesh_catalog.access.mesh import Mesh
-from mesh_catalog.catalog.decisions import DecisionRecord, begin_retraining, record_decision, settle_retraining
+from mesh_catalog.catalog.decisions import (
+    DecisionAction,
+    DecisionRecord,
+    begin_retraining,
+    record_decision,
+    settle_retraining,
+)
 from mesh_catalog.catalog.models import ModelVersionRecord, record_model_version, set_alias
 from mesh_catalog.catalog.retrain_requests import request_retraining
 from mesh_catalog.catalog.store import Catalog, utc_now
@@ -179,6 +185,53 @@ def promoted(mesh: Mesh, version: int, *, day: int, recovery: object = None) -> 
     trained(mesh, version, transactions=0, retraining_id=begun.id)
     assert settle_retraining(mesh.catalog, promotion(begun.id, version), aliases={"champion": version})
     return begun.id
+
+
+def test_a_refused_challenger_may_be_looked_at_again_and_what_comes_of_it_is_its_trainings(mesh: Mesh) -> None:
+    model = model_of(mesh, on=("performance",))
+    publish(mesh.catalog, "payments.transactions", 0)
+    trained(mesh, 1, transactions=0)
+    refused: dict[str, object] = {
+        "better_share": 0.3,
+        "needed_share": 0.95,
+        "unmet": [],
+        "champion_loss": 40.0,
+        "challenger_loss": 41.0,
+    }
+
+    def tried(day: int, outcome: DecisionAction, told: dict[str, object], **state: object) -> Training:
+        clock = (NOON + day * DAY).isoformat()
+        begun = begin_retraining(mesh.catalog, MODEL, {"clock": clock, "challenger": 2, "comparison": told, **state})
+        if "again" not in state:
+            trained(mesh, 2, transactions=0, retraining_id=begun.id)
+        told_so = replace(promotion(begun.id, 2), action=outcome)
+        assert settle_retraining(mesh.catalog, told_so, aliases={})
+        return read_facts(mesh, model).trainings[0]
+
+    first = tried(1, "reject", refused)
+    assert (first.outcome, first.refused, first.looked_at) == ("reject", 2, None)
+    looked = tried(2, "reject", refused, again=first.id)
+    assert looked == replace(first, looked_at=NOON + 2 * DAY)
+    said_no, not_kept = {"better_share": 0.97}, {"unmet": ["roc_auc 0.6 is below 0.7"]}
+    for more in (said_no, not_kept):
+        assert tried(3, "reject", {**refused, **more}, again=first.id).refused is None
+    assert tried(4, "reject", refused, again=first.id).refused == 2
+    better = {**refused, "better_share": 0.97, "challenger_loss": 30.0}
+    taken = tried(5, "promote", better, again=first.id)
+    assert (taken.id, taken.outcome, taken.refused, taken.gate) == (first.id, "promote", None, (40.0, 30.0))
+    assert (taken.at, taken.seen_until, taken.fits) == (first.at, NOON + 5 * DAY, 1)
+    assert len(read_facts(mesh, model).trainings) == 2  # v1's and this one
+
+
+def test_a_challenger_of_another_contract_is_not_looked_at_again(mesh: Mesh) -> None:
+    model = model_of(mesh)
+    trained(mesh, 1, transactions=0)
+    begun = begin_retraining(mesh.catalog, MODEL, {"clock": NOON.isoformat(), "challenger": 2})
+    trained(mesh, 2, transactions=0, retraining_id=begun.id)
+    assert settle_retraining(mesh.catalog, replace(promotion(begun.id, 2), action="reject"), aliases={})
+    for version, contract, refused in ((0, "1.0.1", 2), (1, "1.1.0", None)):
+        publish(mesh.catalog, "payments.transactions", version, changes={"contract_version": contract})
+        assert read_facts(mesh, model).trainings[0].refused == refused
 
 
 def promotion(retraining: str, version: int) -> DecisionRecord:
