@@ -229,6 +229,11 @@ class Consent:
         """What must be read of the table itself."""
         return (self.column,) if self.product is None else tuple(here for here, _ in self.keys)
 
+    @property
+    def their_columns(self) -> tuple[str, ...]:
+        """What must be read of the product in which it stands."""
+        return () if self.product is None else tuple(dict.fromkeys((*(there for _, there in self.keys), self.column)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deidentified:

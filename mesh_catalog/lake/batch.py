@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from mesh_catalog.catalog.edges import ColumnEdge
+from mesh_catalog.catalog.openlineage.events import ALL_COLUMNS
 from mesh_catalog.catalog.runs import finish_run, latest_version
 from mesh_catalog.errors import (
     BatchRefusedError,
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
 
     from mesh_catalog.access.mesh import Mesh
-    from mesh_catalog.catalog.edges import ColumnEdge
     from mesh_catalog.contracts.contract import Contract
     from mesh_catalog.lake.sources import SourceBatch
     from mesh_catalog.specs import Interval
@@ -81,6 +82,8 @@ class Batch:
     source: SourceBatch | None = None
     declared_columns: Callable[[], Sequence[ColumnEdge]] = tuple
     """The columns' origins as the transform's text says them, for inputs that Spark's plan does not show whole."""
+    chosen_by: frozenset[tuple[str, str]] = frozenset()
+    """Product and column of what the framework itself filtered the rows by; no value of it is in them."""
     interval: Interval | None = None
     """What an `overwrite_interval` replaces, where it is not what the batch's own event times cover."""
     earlier_rows: int | None = None
@@ -273,8 +276,24 @@ def _committed(spark: SparkSession, batch: Batch, manifest: Manifest, events: Ev
         )
     outputs = (batch.location, staging_root(batch.location))
     edges = column_edges(spark, events, product=batch.product, outputs=outputs, inputs=batch.input_locations)
-    if untold := (batch.inputs.keys() - {edge.from_product for edge in edges}) | batch.awaited:
+    only_consents = {product for product, _ in batch.chosen_by}.difference(batch.input_locations.values())
+    if untold := (batch.inputs.keys() - only_consents - {edge.from_product for edge in edges}) | batch.awaited:
         declared = [edge for edge in batch.declared_columns() if edge.from_product in untold]
         better = {(edge.from_product, edge.to_column) for edge in declared}
         edges = [*(edge for edge in edges if (edge.from_product, edge.to_column) not in better), *declared]
-    return Committed(manifest=manifest, commit=commit, edges=edges)
+    return Committed(manifest=manifest, commit=commit, edges=[*edges, *_filters(batch, edges)])
+
+
+def _filters(batch: Batch, edges: Sequence[ColumnEdge]) -> Iterator[ColumnEdge]:
+    """Of a product that the transform reads too, and hides the columns of, none: what is hidden would look told."""
+    hidden = set(batch.input_locations.values()) - {edge.from_product for edge in edges}
+    for product, column in sorted(batch.chosen_by):
+        if product not in hidden and product != batch.product:
+            yield ColumnEdge(
+                from_product=product,
+                from_column=column,
+                to_product=batch.product,
+                to_column=ALL_COLUMNS,
+                kind="FILTER",
+                source="declared",
+            )

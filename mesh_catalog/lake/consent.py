@@ -37,6 +37,8 @@ class Consenting:
     rows: DataFrame
     inputs: Mapping[str, int]
     """Consent product → version; empty where the column is the table's own."""
+    chosen_by: frozenset[tuple[str, str]] = frozenset()
+    """That product with each of its columns that was looked at."""
 
 
 def consent_of(mesh: Mesh, product: str) -> Consent | None:
@@ -71,6 +73,7 @@ def consenting_rows(
     return Consenting(
         rows=rows.join(listed, same, "left_semi" if opted_in else "left_anti"),
         inputs={ticket.product: ticket.version},
+        chosen_by=frozenset((ticket.product, column) for column in consent.their_columns),
     )
 
 
@@ -141,9 +144,7 @@ def _listed(spark: SparkSession, mesh: Mesh, consent: Consent) -> tuple[DataFram
     from pyspark.sql import functions as F
 
     theirs = [there for _, there in consent.keys]
-    ticket = request_read(
-        mesh, str(consent.product), purpose="consent", columns=list(dict.fromkeys([*theirs, consent.column]))
-    )
+    ticket = request_read(mesh, str(consent.product), purpose="consent", columns=consent.their_columns)
     table = read_table(spark, ticket)
     opted_in = dict(table.dtypes)[consent.column] == "boolean"
     agrees = _agrees(table, consent.column)

@@ -53,6 +53,8 @@ class Inputs:
     frames: dict[str, DataFrame] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     """Product → version that was read."""
+    chosen_by: frozenset[tuple[str, str]] = frozenset()
+    """Product and column of the consents by which rows were kept out."""
     locations: dict[str, str] = field(default_factory=dict)
     """Location → product."""
     awaited: set[str] = field(default_factory=set)
@@ -114,6 +116,7 @@ def _consenting(spark: SparkSession, mesh: Mesh, product: str, frame: DataFrame,
     """The input's rows whose people agree; where that stood is an input too."""
     found = consenting_rows(spark, mesh, product, frame, consent_of(mesh, product))
     inputs.versions.update(found.inputs)
+    inputs.chosen_by |= found.chosen_by
     return found.rows
 
 

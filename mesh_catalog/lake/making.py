@@ -60,6 +60,7 @@ def make_batch(
         found = consenting_rows(spark, mesh, product.name, frame, contract.rights.consent)
         frame = found.rows
         inputs.versions.update(found.inputs)
+        inputs.chosen_by |= found.chosen_by
     return Batch(
         contract=contract,
         frame=frame,
@@ -71,6 +72,7 @@ def make_batch(
         inputs=inputs.versions,
         input_locations=inputs.locations,
         awaited=frozenset(inputs.awaited),
+        chosen_by=inputs.chosen_by,
         source=inputs.source,
         declared_columns=lambda: sql_column_edges(
             product,

@@ -1,7 +1,7 @@
 """Everything in a workspace that reads a product, column by column where its files tell: for gates on changes.
 
-Products by their transforms, contracts by their rules, models by target, features, keys and event time, dashboards by
-what they name, KPIs by their definitions.
+Products by their transforms and the consents they follow, contracts by their rules, models by target, features, keys
+and event time, dashboards by what they name, KPIs by their definitions.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def workspace_consumers(workspace: Workspace, before: Mapping[str, Contract] | N
         consumer = _product(product, schemas)
         if consumer is not None:
             found.append(consumer)
+        found += _consents(product, workspace)
         found += rule_readers(product)
     found += [_model(model, workspace, schemas) for model in workspace.models.values()]
     found += [_dashboard(dashboard) for dashboard in workspace.dashboards.values()]
@@ -83,6 +84,23 @@ def _product(product: ProductSpec, schemas: Mapping[str, Sequence[str] | None]) 
         makes=told.makes,
         mentions=mentions,
     )
+
+
+def _consents(product: ProductSpec, workspace: Workspace) -> list[Consumer]:
+    """Where consent to its rows and to those that it reads stands: rows are chosen by it, and no value goes on."""
+    if product.build is None:
+        return []
+    try:
+        names = [product.name, *product_reads(product)]
+    except DocumentError:
+        return []
+    reads: dict[str, frozenset[str]] = {}
+    for name in names:
+        consent = workspace.products[name].contract.rights.consent if name in workspace.products else None
+        if consent is not None and consent.product is not None:
+            reads[consent.product] = reads.get(consent.product, frozenset()).union(consent.their_columns)
+    reads.pop(product.name, None)
+    return [Consumer(kind="product", name=product.name, owner=product.owner, reads=reads)] if reads else []
 
 
 def _input(product: ProductSpec, name: str, schemas: Mapping[str, Sequence[str] | None]) -> Sequence[str] | None:

@@ -10,6 +10,9 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from mesh_catalog.access.gate import request_read
+from mesh_catalog.catalog.impact import column_impact
+from mesh_catalog.catalog.lineage import lineage
+from mesh_catalog.catalog.readers import readers_of
 from mesh_catalog.catalog.runs import read_runs
 from mesh_catalog.catalog.tags import read_tags
 from mesh_catalog.errors import BatchRefusedError, PolicyRefusedError
@@ -274,6 +277,18 @@ def test_a_withdrawn_consent_leaves_no_row_in_the_next_version_of_tables_and_in_
     visits(shop, "b", 2)
     assert rows_of(shop, "shop.visits", "person_id") == [(1,)]
     assert shop.publish("shop.visits").outcome == "unchanged"
+
+    catalog, people = shop.mesh.catalog, "shop.people"
+    graph = lineage(catalog, seen, direction="upstream", columns=True)
+    by_consent = {(link.from_column, link.to_product) for link in graph.columns if link.from_product == people}
+    assert by_consent == {(name, made) for name in ("person_id", "agreed") for made in ("shop.visits", seen)}
+    assert {link.kinds for link in graph.columns if link.from_product == people} == {("FILTER",)}
+    led_to = column_impact(catalog, people, "agreed", direction="downstream")
+    assert {one.table for one in led_to.columns} >= {"shop.visits", seen}
+    lost = {reader.name: (reader.columns, reader.via) for reader in readers_of(catalog, people, ["agreed"])}
+    assert lost == {made: (("agreed",), ()) for made in ("shop.visits", seen)}
+    path = ("shop.seen.person_id", "shop.visits.person_id")
+    assert {name: tag.path for name, tag in read_tags(catalog, seen).items()} == {"person_id": path}
 
 
 @pytest.mark.slow

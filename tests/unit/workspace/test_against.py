@@ -101,6 +101,27 @@ def test_a_use_that_is_forbidden_names_the_model_two_steps_on_and_not_those_that
     assert {one["name"]: one["via"] for one in told["changes"][0]["readers"]} == {"shop.churn": ["shop.returns"]}
 
 
+def test_a_consent_column_that_is_gone_breaks_those_whose_rows_it_chooses_and_nobody_who_reads_them(
+    branch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = ("{name: customer, logicalType: integer}", "{name: agreed, logicalType: boolean}")
+    write(branch, "domains/shop/people/contract.yaml", contract("shop.people", *people))
+    write(branch, "domains/shop/people/build.sql", "select 1 as customer, true as agreed")
+    consent = "{property: consent, value: {product: shop.people, key: customer, column: agreed}}"
+    _edit(branch, _ORDERS, ("customProperties:\n", f"customProperties:\n  - {consent}\n"))
+    _git(branch, "add", "-A")
+    _git(branch, "commit", "-qm", "consent")
+    _edit(branch, "domains/shop/people/contract.yaml", (f"      - {people[1]}\n", ""))
+    _, told = _check(capsys)
+    (change,) = told["changes"]
+    assert {(one["kind"], one["name"]) for one in change["readers"]} == {
+        ("product", "shop.orders"),
+        ("product", "shop.daily"),
+        ("product", "shop.activity"),
+    }
+    assert {tuple(one["lost"]) for one in change["readers"]} == {("agreed",)}
+
+
 def test_a_major_version_and_the_readers_word_let_it_through(branch: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _edit(branch, _ORDERS, _TYPE, ("version: 1.0.0", "version: 2.0.0"))
     code, told = _check(capsys)
