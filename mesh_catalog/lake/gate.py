@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from mesh_catalog.lake.folder_lock import FolderLock
 from mesh_catalog.lake.messages import conflict, is_conflict
 from mesh_catalog.lake.storage import open_delta
 
@@ -115,6 +116,7 @@ class _Gate:
         self._actions: Any = None
         self._read_version: int | None = None
         self._audited = False
+        self.lock = FolderLock(self._location)
         self.error: BaseException | None = None
         self.written: tuple[str, ...] = ()
         """Every file of the transaction: data, and changes for the change data feed."""
@@ -154,12 +156,13 @@ class _Gate:
         except BaseException as error:  # noqa: BLE001 - whatever it is stops the commit, and is raised by commit_gate
             self.error = error
             raise RuntimeError("refused by the audit") from None
+        self.lock.take()
 
     def beginBackfill(self) -> None:  # noqa: N802
         return
 
     def beginPostCommit(self) -> None:  # noqa: N802
-        return
+        self.lock.release()
 
     def transactionCommitted(self) -> None:  # noqa: N802
         return
@@ -266,6 +269,7 @@ def commit_gate(
             _delete_files(spark, location, gate.written, since=started)
         raise
     finally:
+        gate.lock.release()
         callbacks.removeFilter(gate.is_news)
         observers.setObserver(none)
 
