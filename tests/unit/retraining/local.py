@@ -42,9 +42,9 @@ class LocalTrainer:
 
     folder: Path
     better: bool = True
+    point: Point = lambda _name: None
     better_later: bool = False
     """On rows that came since."""
-    point: Point = lambda _name: None
 
     def try_out(self, mesh: Mesh, model: ModelSpec) -> float:
         self.point("try_out")

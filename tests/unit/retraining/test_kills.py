@@ -36,11 +36,6 @@ POINTS = (
     "begin_retraining done",
     "advance_retraining",
     "advance_retraining done",
-    "settle_retraining",
-    "settle_retraining done",
-    "mirror_or_say",
-    "mirror_or_say done",
-    "mark_mirrored",
     "before the fit",
     "run begun",
     "run stored",
@@ -48,8 +43,13 @@ POINTS = (
     "version recorded",
     "challenger moved",
     "compare",
+    "settle_retraining",
+    "settle_retraining done",
+    "mirror_or_say",
+    "mark_mirrored",
+    "mirror_or_say done",
 )
-"""Every write of the loop, before and after it, and the places within a training."""
+"""Every write of the loop, before and after it, and the places within a training, as they come."""
 _PATCHED = {
     "begin_retraining": loop,
     "advance_retraining": steps,
@@ -151,19 +151,16 @@ def require_whole(root: Path, *, better: bool, lost_fits: int = 0) -> None:
 
 
 @pytest.mark.parametrize("better", [True, False], ids=["promoted", "rejected"])
-def test_a_loop_that_dies_at_every_place_in_turn_ends_with_one_training_and_one_decision(
+def test_a_loop_that_dies_at_any_place_ends_with_one_training_and_one_decision(
     template: Path, tmp_path: Path, better: bool
 ) -> None:
-    root = shutil.copytree(template, tmp_path / "w")
-    points = POINTS[: len(POINTS) if better else 8]
-    died = [
-        point
-        for point in points
-        if killed_turn(root, point, 1, better=better, approval="person", force=not _begun(root))
-    ]
-    assert len(died) >= 7
-    run_to_the_end(root, better=better, approval="person")
-    require_whole(root, better=better, lost_fits=died.count("run begun"))
+    for number, point in enumerate(POINTS):
+        root = shutil.copytree(template, tmp_path / f"w{number}")
+        at = 2 if point.startswith("mirror_or_say") else 1  # each turn begins with what an earlier one left to mirror
+        assert killed_turn(root, point, at, better=better, approval="person", force=True), point
+        run_to_the_end(root, better=better, approval="person")
+        require_whole(root, better=better, lost_fits=1 if point == "run begun" else 0)
+        shutil.rmtree(root)
 
 
 def _begun(root: Path) -> bool:
