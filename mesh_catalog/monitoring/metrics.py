@@ -55,7 +55,7 @@ def metrics_of(counts: ScoreCounts, costs: CostSpec | None = None) -> dict[str, 
     """All metrics of a binary model; decisions are cut at a score of 0.5, those of the expected cost at its own."""
     found = dict(evaluate_counts(counts, costs=costs).metrics)
     precision, recall = found["precision"], found["recall"]
-    called = counts.scores >= 0.5
+    called = counts.scores >= DECISION
     negatives = float(counts.negatives.sum())
     found["f1"] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     found["specificity"] = float(counts.negatives[~called].sum()) / negatives

@@ -18,6 +18,7 @@ from mesh_catalog.catalog.decisions import read_decisions
 from mesh_catalog.catalog.domains import list_domains, read_unowned
 from mesh_catalog.catalog.glossary import read_term, read_terms
 from mesh_catalog.catalog.inventory import read_dashboard, read_model
+from mesh_catalog.catalog.kpis import list_kpis
 from mesh_catalog.catalog.models import read_aliases, read_model_versions
 from mesh_catalog.catalog.runs import RunRecord, VersionRecord, read_runs
 from mesh_catalog.catalog.store import Catalog, utc_now
@@ -123,8 +124,6 @@ def _terms(mesh: Mesh, _name: str) -> str:
 
 
 def _kpi_names(catalog: Catalog) -> set[str]:
-    from mesh_catalog.catalog.kpis import list_kpis
-
     return {one.name for one in list_kpis(catalog)}
 
 

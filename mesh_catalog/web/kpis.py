@@ -19,7 +19,7 @@ from starlette.routing import Route
 from mesh_catalog.access.cards import kpi_card
 from mesh_catalog.access.mesh import Mesh
 from mesh_catalog.catalog.inventory import read_product
-from mesh_catalog.catalog.kpis import KpiRecord, list_kpis, read_definitions
+from mesh_catalog.catalog.kpis import KpiRecord, list_kpis, read_definitions, read_kpi
 from mesh_catalog.catalog.store import utc_now
 from mesh_catalog.catalog.versions import latest_version
 from mesh_catalog.errors import MeshError
@@ -122,12 +122,13 @@ def _values(request: Request, name: str) -> KpiValues:
 
 def _key(mesh: Mesh, name: str) -> _Key:
     """What a KPI's values depend on."""
-    card = kpi_card(mesh.catalog, name)
-    source = card["definition"].source
+    read_kpi(mesh.catalog, name)  # says so where there is none
+    definitions = read_definitions(mesh.catalog, name)
+    source = definitions[-1].source
     latest = latest_version(mesh.catalog, source)
     return _Key(
         kpi=name,
-        definitions=len(read_definitions(mesh.catalog, name)),
+        definitions=len(definitions),
         source=source,
         version=latest.version if latest else None,
         contract=read_product(mesh.catalog, source).contract_digest,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from mesh_catalog.errors import DocumentError, NotFoundError, nearest
 from mesh_catalog.specs import DashboardSpec, DomainSpec, KpiSpec, ModelSpec, ProductSpec, TermSpec
@@ -11,6 +13,8 @@ from mesh_catalog.workspace.kpis_file import KPIS_FILE
 from mesh_catalog.workspace.policies_file import NO_POLICIES, Policies
 
 __all__ = ["Workspace"]
+
+_Found = TypeVar("_Found", bound=ProductSpec | ModelSpec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +40,7 @@ class Workspace:
             NotFoundError: There is none.
             DocumentError: A file that it rests on is left out.
         """
-        found = self.products.get(name)
-        self._require_read(name, found)
-        if found is None:
-            raise NotFoundError(f"there is no product '{name[:80]}'.{nearest(name, self.products)}")
-        return found
+        return self._required(name, self.products.get(name), "product", self.products)
 
     def model(self, name: str) -> ModelSpec:
         """A model by its name.
@@ -49,11 +49,7 @@ class Workspace:
             NotFoundError: There is none.
             DocumentError: A file that it rests on is left out.
         """
-        found = self.models.get(name)
-        self._require_read(name, found)
-        if found is None:
-            raise NotFoundError(f"there is no model '{name[:80]}'.{nearest(name, self.models)}")
-        return found
+        return self._required(name, self.models.get(name), "model", self.models)
 
     def subject(self, name: str) -> ProductSpec | ModelSpec:
         """A model or a product by its name.
@@ -63,11 +59,7 @@ class Workspace:
             DocumentError: A file that it rests on is left out.
         """
         found = self.models.get(name) or self.products.get(name)
-        self._require_read(name, found)
-        if found is None:
-            known = (*self.models, *self.products)
-            raise NotFoundError(f"there is no model or product '{name[:80]}'.{nearest(name, known)}")
-        return found
+        return self._required(name, found, "model or product", (*self.models, *self.products))
 
     def is_read(self, subject: ProductSpec | ModelSpec) -> bool:
         """Whether every file that it rests on was right: its own, those of what it reads, domain.yaml, and conf/."""
@@ -85,9 +77,12 @@ class Workspace:
         paths = [Path(error.path) for error in self.unread]
         return frozenset(path.relative_to(domains).parts[0] for path in paths if domains in path.parents)
 
-    def _require_read(self, name: str, found: ProductSpec | ModelSpec | None) -> None:
+    def _required(self, name: str, found: _Found | None, kind: str, known: Iterable[str]) -> _Found:
         if (error := self._obstacle(name, found)) is not None:
             raise error
+        if found is None:
+            raise NotFoundError(f"there is no {kind} '{name[:80]}'.{nearest(name, known)}")
+        return found
 
     def _obstacle(self, name: str, found: ProductSpec | ModelSpec | None) -> DocumentError | None:
         """The first error in a file that this rests on."""
